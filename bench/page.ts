@@ -1,0 +1,33 @@
+/** docs/benchmarks.md: the table, and what a reader needs to judge it. */
+
+const HEAD = `# Benchmarks
+
+\`sudo scripts/bench --setup\` installs what we are measured against, \`sudo scripts/bench --write\` measures and makes this page.
+Each row compares with its neighbour in the same run, because absolute figures of a shared virtual machine mean little.
+`;
+
+const HOW = `## How it is measured
+
+- **TLS pair**: one process, two TLS 1.3 sessions over a BIO pair in memory, one \`SSL_write\` and one \`SSL_read\` of so many
+  bytes (\`bench/targets/ssl-pair.c\`): no system call, nothing but OpenSSL. Cost is the CPU time of that thread. The target
+  runs on one CPU, the sensor on another, its output in a file in memory. bcc gets a copy of libssl of its own, because bcc
+  0.26 leaves rubbish in a field of the probe that makes every other probe there fail. A lost event is cheap: where bcc
+  loses most of them, its cost looks better than it is.
+- **The floor**: four probes with BPF programs that return at once, at the same sites, are measured in the same run and
+  stand below the table. Of what is added to a pair, that much is the kernel's breakpoint and return trampoline; the rest
+  is the note at entry (scope, a hash entry), and at return the copy of the bytes, the record and two clock readings.
+- **Sites**: on a kernel in a virtual machine a probe on an instruction that must be single-stepped costs ten times one
+  on a push (\`lib/elf/probe-cost.ts\`); \`tracer-ssl -v\` says which sites it got.
+- **Flat out**: ten seconds, output through a pipe to a reader that only counts, on the sensor's CPU. The C consumer
+  (\`bench/c-consumer\`) reads the same ring of the same BPF programs and prints the same lines.
+- **Servers**: CPU time of the server process between two readings, divided by the requests answered; in turns on the same
+  process. nginx and node with keep-alive under wrk; the model server sends server-sent events to waiting clients, so its
+  caches are cold each time.
+- **Filters**: CPU time, all threads, for a recorded stream that is made from a seed (\`bench/recorded.ts\`): agents' requests
+  with JSON bodies, chunked server-sent events, 15 % other sensors' events. Output to /dev/null.
+- **Memory**: \`VmHWM\` of the process, and anonymous memory where it says so.
+`;
+
+export function page(table: string): string {
+  return `${HEAD}\n## Figures\n\n${table}\n${HOW}`;
+}
