@@ -43,7 +43,7 @@ debian_uri() {
   uri=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' 2>/dev/null | awk '$1 !~ /security/ && $2 == "Debian" { print $1; exit }')
   if [ -z "$uri" ]; then
     uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
-      sed -E 's/^deb +(\[[^]]*\] *)?/URIs: /; s/^URIs: *([^ ]+).*/\1/; t; d' | grep -E '/debian/?$' | head -n 1)
+      sed -E 's/^deb +(\[[^]]*\] *)?/URIs: /; s/^URIs: *([^ ]+).*/\1/; t; d' | grep -E '/debian/?$' | awk "NR == 1")
   fi
   [ -n "$uri" ] || return 1
   printf '%s\n' "${uri%/}"
@@ -53,7 +53,7 @@ debian_uri() {
 node_version() { "$1" --version 2>/dev/null | sed -n 's/^v//p'; }
 
 # at_least HAVE WANT: compares dotted versions.
-at_least() { [ -n "$1" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+at_least() { [ -n "$1" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | awk "NR == 1")" = "$2" ]; }
 
 # The Node that setup chose (it records it), else one on PATH that is new enough.
 find_node() {

@@ -46,7 +46,10 @@ offered() {
     record lists empty
     apt update >/dev/null 2>&1 || true
   fi
-  apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [0-9]'
+  # Read whole first: a grep that ends early ends apt-cache by SIGPIPE, which pipefail takes for "not offered".
+  local policy
+  policy=$(apt-cache policy "$1" 2>/dev/null) || true
+  [[ $policy =~ Candidate:\ [0-9] ]]
 }
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o APT::Keep-Downloaded-Packages=false -o Dpkg::Use-Pty=0 "$@" </dev/null; }
