@@ -484,6 +484,24 @@ static __always_inline bool is_plain(struct socket_facts *facts)
 	return port_is_plain(facts->peer_port) || port_is_plain(facts->local_port);
 }
 
+/* First thing at each system call of the host: most are none of these. */
+static __always_inline bool may_transfer(struct pt_regs *from)
+{
+	__u64 number = 0;
+
+#if defined(__TARGET_ARCH_x86)
+	bpf_probe_read_kernel(&number, sizeof(number), &from->orig_ax);
+	return number < 64 &&
+	       ((1ULL << NR_READ | 1ULL << NR_WRITE | 1ULL << NR_READV | 1ULL << NR_WRITEV | 1ULL << NR_SENDFILE | 1ULL << NR_SENDTO |
+		 1ULL << NR_RECVFROM | 1ULL << NR_SENDMSG | 1ULL << NR_RECVMSG) >>
+			number &
+		1);
+#else
+	bpf_probe_read_kernel(&number, sizeof(__s32), &from->syscallno);
+	return (number >= NR_READ && number <= NR_SENDFILE) || (number >= NR_SENDTO && number <= NR_RECVMSG);
+#endif
+}
+
 SEC("raw_tp/sys_exit")
 int socket_call(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -497,7 +515,7 @@ int socket_call(struct bpf_raw_tracepoint_args *ctx)
 	__u64 thread, first;
 	int type;
 
-	if (result < 0 || (!plain_wanted && !result) || !in_scope(&key.process))
+	if (result < 0 || (!plain_wanted && !result) || !may_transfer(regs) || !in_scope(&key.process))
 		return 0;
 	if (!read_transfer(regs, &made) || !look_at_socket(made.fd, &facts))
 		return 0;

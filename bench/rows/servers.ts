@@ -10,6 +10,8 @@ import { bcc, EMPTY_PROBES, type Flavour, Sensor, TRACER, tracerIsBuilt } from '
 import { show, spread } from '../stats.js';
 import type { Row } from '../table.js';
 
+const SETTLE_MS = 7000;
+
 interface Server {
   process: Process;
   port: number;
@@ -79,6 +81,17 @@ async function wrk(bench: Bench, program: string, port: number, seconds: number)
   return requests;
 }
 
+/**
+ * Sensors are measured as they run for hours: tracer-ssl looks at system calls while it does not know a session's socket
+ * yet, and for five heartbeats more.
+ */
+async function settle(sensor: Sensor, load: () => Promise<number>): Promise<void> {
+  for (const end = Date.now() + SETTLE_MS; Date.now() < end; ) {
+    await load();
+    sensor.reset();
+  }
+}
+
 /** Microseconds of the server's CPU for a request: who watches → one value for each round. */
 async function rounds(
   bench: Bench,
@@ -99,7 +112,7 @@ async function rounds(
         if (flavour) {
           const path = join(bench.workshop.output, `${name.replace(/\W+/g, '-')}-server`);
           sensor = await Sensor.attach(flavour, { pid: server.process.pid, library: server.library }, bench.sensorCpu, path);
-          sensor.reset();
+          await settle(sensor, load);
         }
         const before = exactCpuTime(server.process.pid);
         const requests = await load();
