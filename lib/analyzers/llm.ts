@@ -7,11 +7,12 @@ import type { AnyEvent, LlmCall } from '../stream/event.js';
 import { type Facts, facts, get, isFacts, text } from '../stream/facts.js';
 import { bytesOf } from '../stream/payload.js';
 import type { Push, SsePiece, Stage } from '../stream/stage.js';
-import { bodyOf, Call, header, type Timed, timeOf } from './llm/call.js';
+import { Call, type Timed, timeOf } from './llm/call.js';
 import { History } from './llm/history.js';
 import { parsed } from './llm/json.js';
 import { LLM_LIMITS, type LlmLimits, type LlmOptions } from './llm/options.js';
-import { isResponsesPath, recognise } from './llm/recognise.js';
+import { isResponsesBody, isResponsesPath, recognise } from './llm/recognise.js';
+import { bodyOf, header } from './llm/request.js';
 import { responses } from './llm/responses.js';
 
 export type { LlmOptions } from './llm/options.js';
@@ -100,8 +101,9 @@ class LlmStage implements Stage {
     if (event.event_type === 'http_request') {
       if (exchange !== undefined) this.#giveUp(id, exchange, 'eof');
       this.#request(event, data, id);
-    } else if (exchange === undefined) push(event);
-    else {
+    } else if (exchange === undefined) {
+      if (event.event_type !== 'ws_message' || !this.#joined(event, data, id)) push(event);
+    } else {
       this.#hear(id, exchange);
       if (exchange.kind === 'waiting') this.#wait(event, data, id, exchange);
       else if (exchange.kind === 'socket') this.#socket(event, data, id, exchange);
@@ -287,6 +289,21 @@ class LlmStage implements Stage {
       socket.calls.shift();
       this.#over(call, 'complete', event);
     } else this.#shed(id);
+  }
+
+  /** A WebSocket whose handshake was not seen is known by what it asks for. */
+  #joined(event: AnyEvent, data: Facts, id: string): boolean {
+    if (get(data, 'sender') !== 'client') return false;
+    const json = bytesOf(data)?.toString('utf8') ?? '';
+    const value = json.startsWith('{') && json.includes('response.create') ? facts(parsed(json)) : {};
+    const body = isFacts(get(value, 'response')) ? facts(get(value, 'response')) : value;
+    if (text(value, 'type') !== 'response.create' || !isResponsesBody(body)) return false;
+    const pid = get(data, 'pid');
+    const request = { ...(pid === undefined ? {} : { pid }), conn: id.slice(0, Math.max(0, id.lastIndexOf('/'))), exchange: id };
+    const socket: Socket = { kind: 'socket', request, calls: [] };
+    this.#add(id, socket);
+    this.#create(event, value, json, socket, id);
+    return true;
   }
 
   /** A call on a WebSocket: its body is the message, or stands in it. */

@@ -56,3 +56,56 @@ tape('websockets: what came back is what was sent', (t) => {
   assertValid(t, events);
   t.end();
 });
+
+tape('nginx that ends TLS before another server, recorded in nginx: it is the server, and each answer is with its request', (t) => {
+  const { events, got } = fixture('nginx-proxy');
+  for (const { path, status, body } of got as Got[]) {
+    const shown = path.replace(/key=.*/, 'key=redacted:');
+    const answer = facts(events, 'http_response').find(({ data }) => String(data.path).replace(/redacted:\d+/, 'redacted:') === shown);
+    const exchange = answer?.data.exchange;
+    const request = facts(events, 'http_request').find(({ data }) => data.exchange === exchange);
+    t.deepEqual(
+      [answer?.data.status, answer?.data.role, answer?.data.version, answer?.data.partial],
+      [status, 'server', '2', undefined],
+      path,
+    );
+    t.deepEqual([request?.data.path, request?.data.body], [answer?.data.path, '{"a":1}'], 'its request');
+    const streamed = facts(events, 'sse_event').filter(({ data }) => data.exchange === exchange);
+    t.equal(streamed.length > 0 ? streamed.map(({ data }) => `data: ${data.data}\n\n`).join('') : answer?.data.body, body, 'what curl got');
+  }
+  t.ok(
+    facts(events, 'http_response').some(({ data }) => JSON.stringify(data.encoding) === '["gzip"]'),
+    'one is compressed',
+  );
+  assertValid(t, events);
+  t.end();
+});
+
+tape('gRPC of @grpc/grpc-js: its messages, each behind five bytes, and how a call ended', (t) => {
+  const { events, got } = fixture('grpc');
+  const answers = facts(events, 'http_response');
+  t.equal(answers.length, 4);
+  (got as { path: string; messages: string[]; code: number; details?: string }[]).forEach(({ path, messages, code, details }, n) => {
+    const data = answers[n]?.data as {
+      path: string;
+      framing: string;
+      body?: string;
+      body_b64?: string;
+      trailers?: object;
+      headers: object;
+    };
+    const body = data.body_b64 === undefined ? Buffer.from(data.body ?? '') : Buffer.from(data.body_b64, 'base64');
+    const read: string[] = [];
+    for (let at = 0; at < body.length; at += 5 + body.readUInt32BE(at + 1))
+      read.push(String(body.subarray(at + 5, at + 5 + body.readUInt32BE(at + 1))));
+    t.deepEqual([data.path, read], [path, messages], `${path}: what the client got`);
+    const end = { ...data.headers, ...data.trailers } as Record<string, string>;
+    t.equal(end['grpc-status'], String(code), 'its status');
+    if (details) t.equal(decodeURIComponent(end['grpc-message'] as string), details);
+    const request = facts(events, 'http_request').find((each) => each.data.exchange === answers[n]?.data.exchange);
+    t.deepEqual([request?.data.framing, request?.data.path], ['grpc', path], 'named by its request');
+  });
+  t.notOk(JSON.stringify(events, (name, value) => (name === 'body' ? undefined : value)).includes('s3cret'), 'no secret is left in a head');
+  assertValid(t, events);
+  t.end();
+});

@@ -1,64 +1,12 @@
 /** WebSockets: what the library ws said is what is read, however it is cut, compressed or not, and over holes. */
-import { once } from 'node:events';
 import fc from 'fast-check';
 import tape from 'tape';
-import { WebSocket, WebSocketServer } from 'ws';
 import { httpParser } from '../../lib/analyzers/http.js';
 import type { AnyEvent } from '../../lib/stream/event.js';
 import { cuts } from '../support/http-conversations.js';
 import { facts, type Piece, recut, type SessionOptions, sessionEvents, through } from '../support/tls-session.js';
 import { assertValid } from '../support/validate.js';
-import { wiretap } from '../support/wiretap.js';
-
-type Spoken = { sender: string; opcode: string; bytes: Buffer };
-interface Recording {
-  name: string;
-  pieces: Piece[];
-  spoken: Spoken[];
-}
-
-type Deflate = ConstructorParameters<typeof WebSocketServer>[0]['perMessageDeflate'];
-
-/** Text and binary, in one frame or several with a ping between, the long ones compressible and not. */
-async function converse(name: string, deflate: Deflate): Promise<Recording> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', ...(deflate === undefined ? {} : { perMessageDeflate: deflate }) });
-  await once(server, 'listening');
-  const spoken: Spoken[] = [];
-  server.on('connection', (socket: WebSocket) => {
-    socket.on('message', (data: Buffer, isBinary: boolean) => {
-      spoken.push({ sender: 'client', opcode: isBinary ? 'binary' : 'text', bytes: data });
-      socket.send(isBinary ? data : `{"type":"response.output_text.delta","delta":${JSON.stringify(data.toString().slice(0, 2000))}}`);
-    });
-  });
-  const tap = await wiretap(server.address().port);
-  const client = new WebSocket(
-    `ws://127.0.0.1:${tap.port}/v1/responses?key=s3cret`,
-    deflate === undefined ? {} : { perMessageDeflate: deflate },
-  );
-  await once(client, 'open');
-  const answered = async (send: () => void): Promise<void> => {
-    const answer = once(client, 'message');
-    send();
-    const [data, isBinary] = (await answer) as [Buffer, boolean];
-    spoken.push({ sender: 'server', opcode: isBinary ? 'binary' : 'text', bytes: data });
-  };
-  for (let i = 0; i < 12; i++)
-    await answered(() => client.send(JSON.stringify({ type: 'response.create', n: i, input: 'é'.repeat(i * 40) })));
-  await answered(() => client.send(Buffer.from(Array.from({ length: 70_000 }, (_, i) => (i * i * 31) & 0xff)), { binary: true }));
-  await answered(() => {
-    client.send('in several ', { fin: false });
-    client.ping('now');
-    client.send('frames, ', { fin: false });
-    client.send('to its end', { fin: true });
-  });
-  await answered(() => client.send('x'.repeat(100_000)));
-  const closed = once(client, 'close');
-  client.close(1000, 'that is all');
-  await closed;
-  tap.close();
-  await new Promise<void>((done) => server.close(done));
-  return { name, pieces: tap.sessions[0] as Piece[], spoken };
-}
+import { converse, type Spoken } from '../support/ws-conversation.js';
 
 const recordings = Promise.all([
   converse('plain', false),

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import tape from 'tape';
 import { HpackDecoder, TABLE_LIMIT } from '../../lib/protocols/hpack/decoder.js';
+import { STATIC_TABLE } from '../../lib/protocols/hpack/static-table.js';
 
 interface Peer {
   write(fields: { name: string; value: string; huffman?: boolean; neverIndex?: boolean }[]): void;
@@ -287,5 +288,15 @@ tape('a block that is lost: the table is as large as it may be, and unknown', (t
     [undefined, '2'],
   ]);
   t.equal(unknown.heldBytes, 2 * (33 + 34), 'what is not known counts for nothing but its place');
+  t.end();
+});
+
+tape('the static table is that of hpack.js', (t) => {
+  const { table } = createRequire(import.meta.url)('hpack.js/lib/hpack/static-table') as { table: { name: string; value: string }[] };
+  t.equal(STATIC_TABLE.length, 61);
+  t.deepEqual(
+    STATIC_TABLE,
+    table.map(({ name, value }) => [name, value]),
+  );
   t.end();
 });

@@ -1,6 +1,7 @@
 /** The part of `ws` that the tests use. */
 declare module 'ws' {
   import type { EventEmitter } from 'node:events';
+  import type { Server } from 'node:https';
 
   interface Deflate {
     threshold?: number;
@@ -16,7 +17,7 @@ declare module 'ws' {
     close(code?: number, reason?: string): void;
   }
   export class WebSocketServer extends EventEmitter {
-    constructor(options: { port: number; host: string; perMessageDeflate?: boolean | Deflate });
+    constructor(options: { port?: number; host?: string; server?: Server; perMessageDeflate?: boolean | Deflate });
     address(): { port: number };
     close(done?: () => void): void;
   }

@@ -65,6 +65,15 @@ export class Flow {
     return this.next ?? 0;
   }
 
+  /** Bytes are missing before `offset`, where the next event begins. */
+  catchUp(offset: unknown): void {
+    const at = count(offset);
+    const expected = this.next ?? (this.midway ? undefined : 0);
+    if (at === undefined || expected === undefined || at <= expected) return;
+    this.next = at;
+    this.gap(at - expected);
+  }
+
   /** Takes an event and its bytes, which are only valid during the call. It is passed on, at once or later, unless it turns into messages. */
   data(event: SslDataEvent, payload: Buffer | undefined): void {
     const { offset, total_bytes } = event.data;

@@ -1,12 +1,13 @@
 /** An HTTP/2 connection: its streams, which response answers which request, and the messages that they become. */
 
 import { readTarget } from '../../protocols/http1/target.js';
-import { Http2Direction, type Http2Handler } from '../../protocols/http2/direction.js';
 import type { Http2Head } from '../../protocols/http2/head.js';
 import { agreedDeflate } from '../../protocols/websocket/extension.js';
-import type { Direction, Role, SslDataEvent } from '../../stream/event.js';
+import type { Direction, Role } from '../../stream/event.js';
 import type { Wire } from './flow.js';
-import { type Emitter, type Exchange, isStream, Message, type RequestHead, type ResponseHead } from './message.js';
+import { Http2Side } from './http2-side.js';
+import { Http2Stream } from './http2-stream.js';
+import { type Emitter, type Exchange, isStream, type Message, type RequestHead, type ResponseHead } from './message.js';
 import type { HttpSettings } from './options.js';
 import { redactQuery } from './secrets.js';
 import { elapsed, fieldsOf, headText } from './text.js';
@@ -26,43 +27,12 @@ export interface Http2Owner {
 
 /** Streams of one connection that are open at once; then the least recently heard is given up. */
 export const STREAMS_LIMIT = 1024;
-/** What an open stream takes beside its head and body, about. */
-const STREAM_BYTES = 1024;
 
 type End = 'complete' | 'gap' | 'closed' | 'eof' | 'reset';
 
-class Stream {
-  readonly open: Record<Role, Message | undefined> = { client: undefined, server: undefined };
-  readonly done: Record<Role, boolean> = { client: false, server: false };
-  readonly trailers: Partial<Record<Role, Http2Head>> = {};
-  /** A part of the message may be missing, its end as well. */
-  readonly cut: Record<Role, boolean> = { client: false, server: false };
-  headBytes = 0;
-  /** It is to become a WebSocket (RFC 8441), and that WebSocket. */
-  asksSocket = false;
-  socket: WebSocketExchange | undefined;
-  /** What was counted of it. */
-  held = 0;
-
-  constructor(
-    readonly id: number,
-    readonly exchange: Exchange,
-  ) {}
-
-  get heldBytes(): number {
-    return (
-      STREAM_BYTES +
-      this.headBytes +
-      (this.open.client?.heldBytes ?? 0) +
-      (this.open.server?.heldBytes ?? 0) +
-      (this.socket?.heldBytes ?? 0)
-    );
-  }
-}
-
 export class Http2Connection {
   /** The least recently heard comes first. */
-  private readonly streams = new Map<number, Stream>();
+  private readonly streams = new Map<number, Http2Stream>();
   private streamBytes = 0;
   private readonly sides: Record<Direction, Http2Side>;
   /** The highest stream that a client began. */
@@ -81,7 +51,7 @@ export class Http2Connection {
     this.sides = { read: new Http2Side(this, 'read', midway), write: new Http2Side(this, 'write', midway) };
     if (!upgraded) return;
     this.highest = 1;
-    const stream = this.add(new Stream(1, upgraded), undefined);
+    const stream = this.add(new Http2Stream(1, upgraded), undefined);
     stream.done.client = true;
   }
 
@@ -144,7 +114,7 @@ export class Http2Connection {
     // Else these are the trailers of a response whose head was not seen.
   }
 
-  private addTrailers(stream: Stream, sender: Role, message: Message, head: Http2Head): void {
+  private addTrailers(stream: Http2Stream, sender: Role, message: Message, head: Http2Head): void {
     note(message, head);
     if (head.fields.list.length === 0 || stream.trailers[sender]) return;
     stream.trailers[sender] = head;
@@ -152,11 +122,11 @@ export class Http2Connection {
     this.weigh(stream);
   }
 
-  private requestHead(side: Http2Side, id: number, known: Stream | undefined, head: Http2Head, ends: boolean): void {
+  private requestHead(side: Http2Side, id: number, known: Http2Stream | undefined, head: Http2Head, ends: boolean): void {
     // Of a stream that is not known, a head without names may be the trailers of a request whose head was not seen.
     if (known || (head.named.size === 0 && id <= this.highest)) return;
     this.highest = Math.max(this.highest, id);
-    const stream = this.add(new Stream(id, this.exchange(id)), side);
+    const stream = this.add(new Http2Stream(id, this.exchange(id)), side);
     const message = side.message('client');
     const request = this.requestOf(head);
     stream.exchange.request = request;
@@ -219,9 +189,9 @@ export class Http2Connection {
     };
   }
 
-  private responseHead(side: Http2Side, id: number, known: Stream | undefined, head: Http2Head, ends: boolean): void {
+  private responseHead(side: Http2Side, id: number, known: Http2Stream | undefined, head: Http2Head, ends: boolean): void {
     if (known?.done.server || known?.socket) return;
-    const stream = known ?? this.add(new Stream(id, this.exchange(id)), side);
+    const stream = known ?? this.add(new Http2Stream(id, this.exchange(id)), side);
     if (!known) stream.done.client = true;
     const { owner } = this;
     const { exchange } = stream;
@@ -251,7 +221,7 @@ export class Http2Connection {
       this.finish(stream, 'server', 'complete');
       stream.done.server = false;
       const deflate = agreedDeflate(head.fields.all('sec-websocket-extensions'));
-      stream.socket = new WebSocketExchange({ exchange, pid: message.pid, host: owner.host, deflate, midway: false });
+      stream.socket = new WebSocketExchange({ exchange, pid: message.pid, host: owner.host, deflate });
     }
     stream.headBytes += head.fields.bytes;
     this.weigh(stream);
@@ -260,7 +230,7 @@ export class Http2Connection {
   promise(side: Http2Side, promised: number, head: Http2Head): void {
     this.learn(side.direction, 'server');
     if (this.streams.has(promised)) return;
-    const stream = this.add(new Stream(promised, this.exchange(promised)), side);
+    const stream = this.add(new Http2Stream(promised, this.exchange(promised)), side);
     const message = side.message('client');
     const request = this.requestOf(head);
     stream.exchange.request = request;
@@ -350,7 +320,7 @@ export class Http2Connection {
     return { id: `${this.owner.conn}/${id}` };
   }
 
-  private add(stream: Stream, side: Http2Side | undefined): Stream {
+  private add(stream: Http2Stream, side: Http2Side | undefined): Http2Stream {
     this.streams.set(stream.id, stream);
     this.weigh(stream);
     if (this.streams.size > STREAMS_LIMIT) {
@@ -366,19 +336,19 @@ export class Http2Connection {
     return stream;
   }
 
-  private heard(stream: Stream): void {
+  private heard(stream: Http2Stream): void {
     this.streams.delete(stream.id);
     this.streams.set(stream.id, stream);
   }
 
-  private weigh(stream: Stream): void {
+  private weigh(stream: Http2Stream): void {
     if (this.streams.get(stream.id) !== stream) return;
     const held = stream.heldBytes;
     this.streamBytes += held - stream.held;
     stream.held = held;
   }
 
-  private finish(stream: Stream, sender: Role, how: End): void {
+  private finish(stream: Http2Stream, sender: Role, how: End): void {
     const message = stream.open[sender];
     stream.done[sender] = true;
     if (!message) return;
@@ -396,14 +366,14 @@ export class Http2Connection {
   }
 
   /** Ends both messages of a stream, the request first, and forgets it. */
-  private abandon(stream: Stream, how: End): void {
+  private abandon(stream: Http2Stream, how: End): void {
     this.finish(stream, 'client', stream.cut.client ? 'gap' : how);
     this.finish(stream, 'server', how);
     this.endSocket(stream, how);
     this.settle(stream);
   }
 
-  private endSocket(stream: Stream, how: End): void {
+  private endSocket(stream: Http2Stream, how: End): void {
     const { socket } = stream;
     if (!socket) return;
     stream.socket = undefined;
@@ -411,7 +381,7 @@ export class Http2Connection {
     socket.finish(how !== 'eof', how === 'reset' ? 'reset' : 'closed');
   }
 
-  private settle(stream: Stream): void {
+  private settle(stream: Http2Stream): void {
     if (!stream.done.client || !stream.done.server) return;
     this.streams.delete(stream.id);
     this.streamBytes -= stream.held;
@@ -426,109 +396,4 @@ function note(message: Message, head: Http2Head): void {
 function field(head: Http2Head, name: string): string | undefined {
   const value = head.fields.get(name);
   return value === undefined ? undefined : headText(value);
-}
-
-/** One direction: which events its frames come in. */
-class Http2Side implements Http2Handler, Wire {
-  private readonly parser: Http2Direction;
-  private current: SslDataEvent | undefined;
-  /** The event that the frame being read began in, and how many there were since. */
-  private first: SslDataEvent | undefined;
-  private events = 0;
-
-  constructor(
-    private readonly connection: Http2Connection,
-    readonly direction: Direction,
-    midway: boolean,
-  ) {
-    this.parser = new Http2Direction(this, midway);
-  }
-
-  get id(): string | undefined {
-    return this.current?.id;
-  }
-
-  get heldBytes(): number {
-    return this.parser.heldBytes;
-  }
-
-  arrive(event: SslDataEvent): void {
-    if (event === this.current) return;
-    this.current = event;
-    this.events++;
-  }
-
-  push(bytes: Buffer): boolean {
-    return this.parser.push(bytes);
-  }
-
-  gap(n: number): void {
-    this.parser.gap(n);
-  }
-
-  finish(): void {
-    this.parser.finish();
-  }
-
-  shed(): void {
-    this.parser.shed();
-  }
-
-  /** The one being read. */
-  get event(): SslDataEvent {
-    return this.current as SslDataEvent;
-  }
-
-  /** A new message of which the frame being read is the first. */
-  message(sender: Role): Message {
-    const { host } = this.connection.owner;
-    const message = new Message(sender, this.first as SslDataEvent, host, host.settings);
-    message.touch(this.current as SslDataEvent, this.events - 1);
-    return message;
-  }
-
-  touch(message: Message): void {
-    message.touch(this.current as SslDataEvent);
-  }
-
-  client(): void {
-    this.connection.learn(this.direction, 'client');
-  }
-
-  frame(): void {
-    this.first = this.current;
-    this.events = 1;
-  }
-
-  head(stream: number, head: Http2Head, ends: boolean): void {
-    this.connection.head(this, stream, head, ends);
-  }
-
-  promise(_stream: number, promised: number, head: Http2Head): void {
-    this.connection.promise(this, promised, head);
-  }
-
-  data(stream: number, piece: Buffer): void {
-    this.connection.data(this, stream, piece);
-  }
-
-  missing(stream: number, bytes: number): void {
-    this.connection.missing(this, stream, bytes);
-  }
-
-  end(stream: number): void {
-    this.connection.endStream(this, stream);
-  }
-
-  reset(stream: number): void {
-    this.connection.reset(this, stream);
-  }
-
-  goaway(last: number): void {
-    this.connection.goaway(this, last);
-  }
-
-  lost(): void {
-    this.connection.lost(this);
-  }
 }

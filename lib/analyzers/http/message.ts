@@ -19,6 +19,8 @@ export interface Exchange {
   id: string;
   /** Of the request, where that was seen. */
   request?: { method?: string; scheme?: string; host?: string; path?: string };
+  /** The request asks to go over to another protocol. */
+  upgrade?: boolean;
   /** Event time of the first byte of the request. */
   begunAt?: number;
   /** Event time of its last byte. */

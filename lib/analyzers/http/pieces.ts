@@ -56,22 +56,35 @@ export class Pieces implements BodySink {
   giveUp(): void {}
 }
 
-/** `sse_event` events, each as soon as its blank line is there. */
-export class EventPieces implements BodySink {
+/** What reads messages out of a body. */
+interface MessageReader<Read> {
+  readonly heldBytes: number;
+  /** No message is begun. */
+  readonly idle: boolean;
+  push(bytes: Buffer, take: (message: Read) => void): void;
+  gap(): void;
+}
+
+/** Messages within a body, each as soon as it is whole. */
+abstract class Messages<Read> implements BodySink {
   limited = false;
-  private index = 0;
-  private readonly parser = new SseParser();
-  /** The input events that the server-sent event being read came in. */
+  protected index = 0;
+  protected abstract readonly parser: MessageReader<Read>;
+  /** The input events that the message being read came in. */
   private firstId: string | undefined;
   private last: SslDataEvent | undefined;
   private count = 0;
   private given = false;
-  private place: LinePlace | undefined;
 
-  constructor(private readonly to: PieceTarget) {}
+  constructor(protected readonly to: PieceTarget) {}
 
   get heldBytes(): number {
     return this.parser.heldBytes;
+  }
+
+  /** No message is begun. */
+  get idle(): boolean {
+    return this.parser.idle;
   }
 
   take(decoded: Buffer): void {
@@ -85,7 +98,14 @@ export class EventPieces implements BodySink {
     this.parser.push(decoded, this.message);
   }
 
-  private readonly message = (message: SseMessage): void => this.emit(message, this.to.current());
+  protected abstract emit(message: Read, made: Made): void;
+
+  private readonly message = (message: Read): void => {
+    const event = this.to.current();
+    const made = { first: this.firstId, last: event.id, count: this.count };
+    this.begin(event);
+    this.emit(message, made);
+  };
 
   private begin(event: SslDataEvent): void {
     this.firstId = event.id;
@@ -93,11 +113,25 @@ export class EventPieces implements BodySink {
     this.count = 1;
   }
 
-  private emit(message: SseMessage, event: SslDataEvent): void {
+  gap(): void {
+    this.parser.gap();
+  }
+
+  giveUp(): void {
+    this.given = true;
+    this.limited = true;
+    this.parser.gap();
+  }
+}
+
+/** `sse_event` events, each as soon as its blank line is there. */
+export class EventPieces extends Messages<SseMessage> {
+  protected readonly parser = new SseParser();
+  private place: LinePlace | undefined;
+
+  protected emit(message: SseMessage, made: Made): void {
     const { to } = this;
     if (message.limited) this.limited = true;
-    const made = { first: this.firstId, last: event.id, count: this.count };
-    this.begin(event);
     if (to.emitter.give(to.exchange, message, made)) {
       this.index++;
       return;
@@ -120,62 +154,18 @@ export class EventPieces implements BodySink {
     data.data = utf8Text(message.data);
     to.emitter.emit('sse_event', data, made);
   }
-
-  gap(): void {
-    this.parser.gap();
-  }
-
-  giveUp(): void {
-    this.given = true;
-    this.limited = true;
-    this.parser.gap();
-  }
 }
 
 /** `eventstream_message` events, each as soon as its last checksum is there. */
-export class MessagePieces implements BodySink {
-  limited = false;
-  private index = 0;
-  private readonly parser = new EventstreamParser();
-  private firstId: string | undefined;
-  private last: SslDataEvent | undefined;
-  private count = 0;
-  private given = false;
-
-  constructor(private readonly to: PieceTarget) {}
-
-  get heldBytes(): number {
-    return this.parser.heldBytes;
-  }
-
-  /** No message is begun. */
-  get idle(): boolean {
-    return this.parser.idle;
-  }
+export class MessagePieces extends Messages<AmazonMessage> {
+  protected readonly parser = new EventstreamParser();
 
   /** Bytes of the stream were no message of it. */
   get damaged(): boolean {
     return this.parser.damaged;
   }
 
-  take(decoded: Buffer): void {
-    if (this.given) return;
-    const event = this.to.current();
-    if (this.parser.idle) this.begin(event);
-    else if (event !== this.last) {
-      this.last = event;
-      this.count++;
-    }
-    this.parser.push(decoded, (message) => this.emit(message, event));
-  }
-
-  private begin(event: SslDataEvent): void {
-    this.firstId = event.id;
-    this.last = event;
-    this.count = 1;
-  }
-
-  private emit(message: AmazonMessage, event: SslDataEvent): void {
+  protected emit(message: AmazonMessage, made: Made): void {
     const { to } = this;
     const data: EventstreamMessage = {
       ...(to.pid === undefined ? {} : { pid: to.pid }),
@@ -184,18 +174,7 @@ export class MessagePieces implements BodySink {
       headers: Object.fromEntries(message.headers),
       ...payloadOf(message.payload),
     };
-    to.emitter.emit('eventstream_message', data, { first: this.firstId, last: event.id, count: this.count });
-    this.begin(event);
-  }
-
-  gap(): void {
-    this.parser.gap();
-  }
-
-  giveUp(): void {
-    this.given = true;
-    this.limited = true;
-    this.parser.gap();
+    to.emitter.emit('eventstream_message', data, made);
   }
 }
 

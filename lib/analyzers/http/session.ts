@@ -1,19 +1,19 @@
 /** One TLS session: its two directions, which end is watched, and which response answers which request. */
-import type { FieldReader } from '../../protocols/http1/fields.js';
-import type { Framing } from '../../protocols/http1/framing.js';
 import { listItems } from '../../protocols/http1/framing.js';
-import type { End, Head } from '../../protocols/http1/parser.js';
+import type { Head } from '../../protocols/http1/parser.js';
 import type { Kind, RequestLine, StatusLine } from '../../protocols/http1/start-line.js';
 import { readTarget } from '../../protocols/http1/target.js';
-import { agreedDeflate, type Deflate } from '../../protocols/websocket/extension.js';
+import type { Deflate } from '../../protocols/websocket/extension.js';
 import type { Direction, Role, SslCloseEvent, SslDataEvent, SslOpenEvent } from '../../stream/event.js';
-import { Flow, type FlowOwner } from './flow.js';
+import { Flow } from './flow.js';
 import { Http2Connection } from './http2.js';
-import { type Emitter, type Exchange, isStream, Message, type RequestHead, type ResponseHead } from './message.js';
+import { type Emitter, type Exchange, isStream, type Message, type RequestHead, type ResponseHead } from './message.js';
 import type { HttpSettings } from './options.js';
 import { redactQuery } from './secrets.js';
+import { Side, type Upgrade } from './side.js';
+import { type Held, SocketProbe } from './socket-probe.js';
 import { elapsed, fieldsOf, headText } from './text.js';
-import { WebSocketExchange } from './websocket.js';
+import { type Unseen, WebSocketExchange } from './websocket.js';
 
 /** What a session needs of the stage. */
 export interface SessionHost extends Emitter {
@@ -28,12 +28,6 @@ const HTTP2_NAME = /^(?:h2|h2c|h2-\d+|grpc-exp)$/;
 
 /** Requests that wait for their responses at most; older ones are given up. */
 const PENDING_LIMIT = 1024;
-
-/** What a 101 goes over to. */
-interface Upgrade {
-  to: string;
-  deflate: Deflate | undefined;
-}
 
 /** What is remembered of a session that is forgotten. */
 export interface Known {
@@ -54,6 +48,10 @@ export class Session {
   readonly joined: boolean;
   private http2: Http2Connection | undefined;
   private socket: WebSocketExchange | undefined;
+  /** Listens for a WebSocket where the handshake may have been missed. */
+  private probe: SocketProbe | undefined;
+  /** The exchange whose answer was cut, and said that it becomes a WebSocket. */
+  cutUpgrade: Exchange | undefined;
   private readonly read: Flow;
   private readonly write: Flow;
   private readonly sides: Record<Direction, Side>;
@@ -82,6 +80,7 @@ export class Session {
     const alpn = typeof open?.alpn === 'string' ? open.alpn : '';
     if (HTTP2_NAME.test(alpn)) this.startHttp2();
     else if (alpn !== '' && !alpn.startsWith('http/1')) this.other = true;
+    else if (this.midway) this.probe = new SocketProbe(this.role);
   }
 
   /** Takes up a session that was forgotten. */
@@ -99,11 +98,12 @@ export class Session {
 
   get heldBytes(): number {
     const { read, write, sides } = this;
-    return read.heldBytes + write.heldBytes + sides.read.heldBytes + sides.write.heldBytes + ((this.http2 ?? this.socket)?.heldBytes ?? 0);
+    const known = (this.http2 ?? this.socket ?? this.probe)?.heldBytes ?? 0;
+    return read.heldBytes + write.heldBytes + sides.read.heldBytes + sides.write.heldBytes + known;
   }
 
   get heldEvents(): number {
-    return this.read.heldEvents + this.write.heldEvents;
+    return this.read.heldEvents + this.write.heldEvents + (this.probe?.heldEvents ?? 0);
   }
 
   /** Exchanges and messages that would be cut if this session were forgotten now. */
@@ -118,13 +118,63 @@ export class Session {
       return;
     }
     if (event.data.library === 'plain') this.scheme = 'http';
-    this.flow(event.data.direction).data(event, payload);
+    const flow = this.flow(event.data.direction);
+    flow.catchUp(event.data.offset);
+    if (this.probe && !flow.parser.inMessage) this.listen(this.probe, event, payload);
+    else flow.data(event, payload);
+  }
+
+  /** It may be a WebSocket: if not, it goes its usual way. */
+  private listen(probe: SocketProbe, event: SslDataEvent, payload: Buffer | undefined): void {
+    const { direction } = event.data;
+    const heard = probe.hear(event, payload);
+    if (heard === 'found') this.joinSocket(probe);
+    if (heard !== 'none') return;
+    this.replay(probe.take());
+    this.flow(direction).data(event, payload);
+  }
+
+  private replay(held: readonly Held[]): void {
+    for (const { event, payload } of held) this.flow(event.data.direction).data(event, payload);
+  }
+
+  /** No more listening: what is held goes its usual way. */
+  stopListening(): void {
+    const { probe } = this;
+    this.probe = undefined;
+    if (probe) this.replay(probe.take());
+  }
+
+  /** It is a WebSocket, whose handshake was not seen. */
+  private joinSocket(probe: SocketProbe): void {
+    const held = probe.take();
+    this.probe = undefined;
+    if (!this.role) this.settle(probe.client === 'write' ? 'client' : 'server');
+    const inStep: Role[] = [];
+    for (const direction of ['read', 'write'] as const) {
+      if (!probe.inStep(direction)) continue;
+      inStep.push(direction === probe.client ? 'client' : 'server');
+      this.flow(direction).giveUp();
+    }
+    const exchange = this.cutUpgrade ?? this.pending.find(({ upgrade }) => upgrade) ?? this.newExchange();
+    this.pending = this.pending.filter((each) => each !== exchange);
+    const pid = held[0]?.event.data.pid;
+    this.startSocket(exchange, pid, undefined, { cause: this.midway ? 'start' : 'gap', inStep });
+    this.replay(held);
   }
 
   /** Passes on what waits to be known as HTTP: the session ends before it could be. */
   release(): void {
+    this.decide();
     this.read.giveUp();
     this.write.giveUp();
+  }
+
+  /** What is held for being a WebSocket, perhaps: nothing more will come to tell. */
+  private decide(): void {
+    const { probe } = this;
+    if (probe?.finish()) this.joinSocket(probe);
+    else this.stopListening();
   }
 
   close(event: SslCloseEvent): void {
@@ -142,6 +192,7 @@ export class Session {
 
   /** No more data. Requests end before responses, as they were sent. */
   end(closed: boolean): void {
+    this.decide();
     const flows = this.role === 'server' ? [this.read, this.write] : [this.write, this.read];
     for (const flow of flows) flow.end(closed);
     const { http2, socket } = this;
@@ -158,6 +209,7 @@ export class Session {
   /** Gives up bodies and undecided bytes, to free memory; messages go on. Returns the bytes freed. */
   shed(): number {
     const before = this.heldBytes;
+    this.stopListening();
     for (const direction of ['read', 'write'] as const) {
       this.flow(direction).giveUp();
       this.sides[direction].message?.giveUp();
@@ -189,20 +241,23 @@ export class Session {
   /** From here on the session is HTTP/2. `upgraded`: the exchange that became its stream 1. */
   startHttp2(upgraded?: Exchange): void {
     if (this.http2) return;
+    this.stopListening();
     this.http2 = new Http2Connection(this, this.midway && !upgraded, upgraded);
     for (const direction of ['read', 'write'] as const) this.flow(direction).handOver(this.http2.wire(direction));
   }
 
   /** From here on the session is a WebSocket. */
-  private startSocket(exchange: Exchange, pid: number | undefined, deflate: Deflate | undefined, midway: boolean): void {
+  private startSocket(exchange: Exchange, pid: number | undefined, deflate: Deflate | undefined, unseen?: Unseen): void {
     if (this.socket) return;
-    this.socket = new WebSocketExchange({ exchange, pid, host: this.host, deflate, midway });
+    this.stopListening();
+    this.socket = new WebSocketExchange({ exchange, pid, host: this.host, deflate, unseen });
     const { client, server } = this.socket.sides;
     this.write.handOver(this.role === 'server' ? server : client);
     this.read.handOver(this.role === 'server' ? client : server);
   }
 
   notHttp(): void {
+    this.stopListening();
     this.other = true;
     this.read.stop();
     this.write.stop();
@@ -211,6 +266,17 @@ export class Session {
   /** The place in a direction was lost. */
   lost(direction: Direction): void {
     if (this.flow(direction).parser.kind !== 'request') this.responseLost = true;
+    // The handshake of a WebSocket may be what is missing.
+    this.startListening();
+  }
+
+  /** A request asks to go over to another protocol, and is not answered yet. */
+  get asksUpgrade(): boolean {
+    return this.pending[0]?.upgrade === true;
+  }
+
+  startListening(): void {
+    if (!this.http2 && !this.socket && !this.other) this.probe ??= new SocketProbe(this.role);
   }
 
   newExchange(): Exchange {
@@ -232,6 +298,7 @@ export class Session {
     const { scheme, host } = target;
     exchange.request = host === undefined ? { method, scheme, path } : { method, scheme, host, path };
     exchange.begunAt = message.firstAt;
+    if (method === 'GET' && head.fields.get('upgrade') !== undefined) exchange.upgrade = true;
     this.pending.push(exchange);
     if (this.pending.length > PENDING_LIMIT) this.pending.shift();
     side.exchange = exchange;
@@ -291,114 +358,7 @@ export class Session {
   /** 101, or a successful CONNECT: what follows is not HTTP/1. */
   tunnel(exchange: Exchange, message: Message, upgrade: Upgrade | undefined): void {
     if (upgrade?.to === 'h2c') this.startHttp2(exchange);
-    else if (upgrade?.to === 'websocket') this.startSocket(exchange, message.pid, upgrade.deflate, false);
+    else if (upgrade?.to === 'websocket') this.startSocket(exchange, message.pid, upgrade.deflate);
     else this.notHttp();
-  }
-}
-
-/** What one direction's parser reports. */
-class Side implements FlowOwner {
-  message: Message | undefined;
-  exchange: Exchange | undefined;
-  private head_: { head: Head; whole: boolean } | undefined;
-  private kind: Kind | undefined;
-  private tunnel = false;
-  /** What a 101 goes over to. */
-  private upgrade: Upgrade | undefined;
-
-  constructor(
-    private readonly session: Session,
-    private readonly direction: Direction,
-  ) {}
-
-  get heldBytes(): number {
-    return this.message?.heldBytes ?? 0;
-  }
-
-  /** A response is being read. */
-  get answering(): boolean {
-    return this.message?.sender === 'server';
-  }
-
-  pass(event: SslDataEvent): void {
-    this.session.host.pass(event);
-  }
-
-  begin(kind: Kind, position: number): void {
-    const { session } = this;
-    session.learn(this.direction, kind);
-    this.kind = kind;
-    const [first, ...more] = session.flow(this.direction).begin(position);
-    this.message = new Message(kind === 'request' ? 'client' : 'server', first as SslDataEvent, session.host, session.host.settings);
-    for (const event of more) this.message.touch(event);
-  }
-
-  head(head: Head, whole: boolean): string | undefined {
-    this.head_ = { head, whole };
-    if (head.kind === 'response') {
-      this.exchange = this.session.answering((head.start as StatusLine).status);
-    }
-    if (!whole) this.open(false);
-    return this.exchange?.request?.method;
-  }
-
-  framed(framing: Framing): void {
-    this.open(framing.by === 'length' || framing.by === 'chunked' || framing.by === 'close');
-    if (framing.by === 'tunnel') this.tunnel = true;
-  }
-
-  private open(hasBody: boolean): void {
-    const { head, whole } = this.head_ as { head: Head; whole: boolean };
-    const message = this.message as Message;
-    // A head that was cut leads to nothing.
-    if (whole && head.kind === 'response' && (head.start as StatusLine).status === 101) {
-      const to = listItems(head.fields.all('upgrade')).at(-1) ?? '';
-      this.upgrade = { to, deflate: agreedDeflate(head.fields.all('sec-websocket-extensions')) };
-      message.socket = to === 'websocket';
-    }
-    if (head.kind === 'request') this.session.requestHead(this, message, head, hasBody);
-    else this.session.responseHead(message, this.exchange as Exchange, head, hasBody);
-    this.head_ = undefined;
-  }
-
-  data(piece: Buffer): void {
-    this.message?.body?.write(piece);
-  }
-
-  missing(bytes: number): void {
-    this.message?.body?.missing(bytes);
-  }
-
-  end(how: End, trailers: FieldReader | undefined): void {
-    const message = this.message as Message;
-    const exchange = this.exchange as Exchange;
-    const { session } = this;
-    this.message = undefined;
-    this.exchange = undefined;
-    if (trailers?.limited) message.causes.add('limit');
-    const fields = trailers && trailers.list.length > 0 ? fieldsOf(trailers, session.host.settings.redact) : undefined;
-    let duration: number | undefined;
-    if (this.kind === 'request') {
-      if (how === 'complete') exchange.sentAt = message.lastAt;
-      if (message.streamed) duration = elapsed(exchange.begunAt, message.lastAt);
-    } else duration = elapsed(exchange.begunAt, message.lastAt);
-    message.finish(how, fields, duration, !session.endedByLimit);
-    if (this.tunnel) {
-      this.tunnel = false;
-      session.tunnel(exchange, message, this.upgrade);
-    }
-  }
-
-  lost(): void {
-    this.session.lost(this.direction);
-  }
-
-  other(what: 'http2' | 'unknown'): void {
-    if (what === 'http2') this.session.startHttp2();
-    else this.session.notHttp();
-  }
-
-  rest(bytes: Buffer, position: number): void {
-    this.session.flow(this.direction).rest(bytes, position);
   }
 }

@@ -4,7 +4,7 @@ import { WebSocketDirection, type WebSocketHandler, type WebSocketMessage } from
 import type { Deflate } from '../../protocols/websocket/extension.js';
 import type { HttpEnd, Partial, Role, SslDataEvent, WsMessage } from '../../stream/event.js';
 import { payloadOf } from '../../stream/payload.js';
-import type { Wire } from './flow.js';
+import { FrameSide } from './frame-side.js';
 import type { Emitter, Exchange } from './message.js';
 import type { HttpSettings } from './options.js';
 import { elapsed } from './text.js';
@@ -15,8 +15,13 @@ export interface WebSocketPlace {
   host: Emitter & { readonly settings: HttpSettings };
   /** `undefined`: not agreed on; where the handshake was not seen, it is not known. */
   deflate: Deflate | undefined;
-  /** The handshake was not seen. */
-  midway: boolean;
+  unseen?: Unseen | undefined;
+}
+
+/** The handshake was not seen: why, and which ends begin with the first byte of a frame. */
+export interface Unseen {
+  cause: 'start' | 'gap';
+  inStep: readonly Role[];
 }
 
 export class WebSocketExchange {
@@ -34,7 +39,7 @@ export class WebSocketExchange {
   endedByLimit = false;
 
   constructor(readonly place: WebSocketPlace) {
-    if (place.midway) this.causes.add('start');
+    if (place.unseen) this.causes.add(place.unseen.cause);
     this.sides = { client: new WebSocketSide(this, 'client'), server: new WebSocketSide(this, 'server') };
   }
 
@@ -86,7 +91,7 @@ export class WebSocketExchange {
 
   private partialOf(message: WebSocketMessage): Partial[] {
     const partial: Partial[] = [];
-    if (message.cut) partial.push(this.place.midway && !this.causes.has('gap') ? 'start' : 'gap');
+    if (message.cut) partial.push(this.place.unseen?.cause === 'start' && !this.causes.has('gap') ? 'start' : 'gap');
     if (message.limited) partial.push('limit');
     if (message.coded) partial.push('coding');
     if (message.unfinished) partial.push('eof');
@@ -129,60 +134,34 @@ export class WebSocketExchange {
 const ORDER: readonly Partial[] = ['start', 'gap', 'limit', 'coding', 'eof'];
 
 /** What one end sends. */
-export class WebSocketSide implements WebSocketHandler, Wire {
-  private readonly parser: WebSocketDirection;
-  private current: SslDataEvent | undefined;
-  /** The event that the message being read began in, and how many there were since. */
-  private first: SslDataEvent | undefined;
-  private events = 0;
+export class WebSocketSide extends FrameSide implements WebSocketHandler {
+  protected readonly parser: WebSocketDirection;
   private inControl = false;
 
   constructor(
     private readonly exchange: WebSocketExchange,
     private readonly sender: Role,
   ) {
-    const { deflate, midway, host } = exchange.place;
+    super();
+    const { deflate, unseen, host } = exchange.place;
     this.parser = new WebSocketDirection(this, {
-      deflate: deflate !== undefined || midway,
+      deflate: deflate !== undefined || unseen !== undefined,
       alone: (sender === 'client' ? deflate?.clientAlone : deflate?.serverAlone) ?? false,
-      midway,
+      midway: unseen !== undefined,
+      inStep: unseen?.inStep.includes(sender) ?? false,
       limit: host.settings.bodyLimit,
       masked: sender === 'client',
     });
   }
 
-  get heldBytes(): number {
-    return this.parser.heldBytes;
-  }
-
-  arrive(event: SslDataEvent): void {
-    if (event === this.current) return;
-    this.current = event;
-    this.events++;
+  override arrive(event: SslDataEvent): void {
+    super.arrive(event);
     this.exchange.touch(event);
-  }
-
-  push(bytes: Buffer): boolean {
-    return this.parser.push(bytes);
-  }
-
-  gap(n: number): void {
-    this.parser.gap(n);
-  }
-
-  finish(): void {
-    this.parser.finish();
-  }
-
-  shed(): void {
-    this.parser.shed();
   }
 
   begin(control: boolean): void {
     this.inControl = control;
-    if (control) return;
-    this.first = this.current;
-    this.events = 1;
+    if (!control) this.begins();
   }
 
   message(message: WebSocketMessage): void {

@@ -3,16 +3,18 @@
 import { EventstreamParser } from '../../protocols/eventstream.js';
 import { SseParser } from '../../protocols/sse.js';
 import { actorOf } from '../../stream/derive.js';
-import type { Actor, AnyEvent, ChatMessage, LlmCall, LlmError, LlmStart, MessagePart, Partial, ToolCall } from '../../stream/event.js';
+import type { Actor, AnyEvent, ChatMessage, LlmCall, LlmError, LlmStart, Partial } from '../../stream/event.js';
 import { type Facts, facts, get, isFacts, sub, text } from '../../stream/facts.js';
 import { bytesOf, utf8Text } from '../../stream/payload.js';
-import { Answer, errorOf, MOST_MESSAGE } from './answer.js';
+import { Answer, errorOf } from './answer.js';
 import { type History, type Known, leading, type Repeats } from './history.js';
 import { ObjectCutter, parsed } from './json.js';
 import { emptyPrompt, type Prompt } from './messages.js';
 import { EVENT_BYTES, type LlmOptions } from './options.js';
 import type { Recognised } from './recognise.js';
 import { RepeatedPiece } from './repeated.js';
+import { callOf, failure, fit, resultOf } from './report.js';
+import { bodyOf, header, salvaged, scopeOf, sessionOf, withoutBlob } from './request.js';
 import { milliseconds, Timing } from './timing.js';
 
 const CAUSES: readonly Partial[] = ['start', 'headers', 'gap', 'limit', 'coding', 'eof'];
@@ -79,10 +81,11 @@ export class Call {
     const prompt = body === undefined ? { ...emptyPrompt(), model: recognised.model } : recognised.api.prompt(body, recognised.model);
     this.model = prompt.model ?? (body === undefined ? salvaged(bodyText) : undefined);
     this.stream = recognised.stream ?? prompt.stream;
-    this.#repeats = history.meet(prompt, `${text(request, 'start_us') ?? String(get(request, 'start_us'))} ${String(get(request, 'pid'))}`);
+    const conversation = sessionOf(sub(request, 'headers')) ?? prompt.conversation;
+    this.#repeats = history.meet(prompt, scopeOf(request, conversation));
     const total = prompt.messages.length;
     this.#skipped = this.#skippedOf(prompt);
-    this.#prompt = this.#lean(prompt, sessionOf(sub(request, 'headers')));
+    this.#prompt = this.#lean(prompt, conversation);
     this.kept = total === 0 ? bodyText.length : Math.ceil((bodyText.length * (this.#prompt.messages.length + 1)) / (total + 1));
     this.#begunAt = this.lastAt = timeOf(event);
     this.touch(event);
@@ -100,7 +103,7 @@ export class Call {
   }
 
   /** The prompt without what will not be printed, so that it need not be held. */
-  #lean(prompt: Prompt, session: string | undefined): Prompt {
+  #lean(prompt: Prompt, conversation: string | undefined): Prompt {
     const { messages: wanted = 'new', blobs } = this.#options;
     const { continues, skipped, system, tools, definitions } = this.#repeats;
     const isNew = wanted === 'new';
@@ -110,7 +113,7 @@ export class Call {
     const messages = [...lead, ...prompt.messages.slice(wanted === 'all' ? 0 : skipped)];
     return {
       ...prompt,
-      conversation: session ?? prompt.conversation,
+      conversation,
       system: sameSystem || wanted === 'none' ? [] : prompt.system.map((part) => withoutBlob(part, blobs)),
       tools: sameTools || wanted === 'none' ? [] : definitions,
       messages: messages.map((message) => ({ ...message, parts: message.parts.map((part) => withoutBlob(part, blobs)) })),
@@ -138,6 +141,10 @@ export class Call {
     if (Array.isArray(causes)) {
       for (const cause of CAUSES) if (causes.includes(cause)) this.#causes.add(cause);
     }
+  }
+
+  get #partial(): Partial[] {
+    return CAUSES.filter((cause) => this.#causes.has(cause));
   }
 
   /** The head of the answer, and with it the whole of one that is no stream. True when the call is over. */
@@ -306,10 +313,15 @@ export class Call {
     if (answer.limited) this.#causes.add('limit');
     const end = this.#endOf(how);
     const outputs = answer.messages();
-    const error = this.#errorOf(end, outputs);
+    const error = failure({ answer, status: this.status, reply: this.#reply, answered: this.#answered, end, outputs });
     const call: Known = { id: name(), system: this.#repeats.system, tools: this.#repeats.tools };
     history.learn(call, this.#repeats, outputs, answer.id);
-    return this.#fit(this.#event(end, outputs, error));
+    const event = this.#event(end, outputs, error);
+    if (this.held < EVENT_BYTES / 8) return event;
+    return fit(event, () => {
+      this.blame(['limit']);
+      return this.#partial;
+    });
   }
 
   #event(end: LlmCall['end'], outputs: ChatMessage[], error: LlmError | undefined): LlmCall {
@@ -344,7 +356,7 @@ export class Call {
     if (cost !== undefined && prices !== undefined) call.price_date = prices.date;
     if (error !== undefined) call.error = error;
     call.end = end;
-    if (this.#causes.size > 0) call.partial = CAUSES.filter((cause) => this.#causes.has(cause));
+    if (this.#causes.size > 0) call.partial = this.#partial;
     if (Object.keys(prompt.params).length > 0) call.params = prompt.params;
     if (prompt.tools.length > 0) call.tool_definitions = prompt.tools;
     call.tool_calls = outputs.flatMap((message) => message.parts.flatMap(callOf));
@@ -372,106 +384,6 @@ export class Call {
     if (how === 'complete' && this.#streamed && answer.error === undefined && (this.status ?? 200) < 400) return 'closed';
     return how;
   }
-
-  #errorOf(end: LlmCall['end'], outputs: readonly ChatMessage[]): LlmError | undefined {
-    const { answer, status } = this;
-    if (answer.error !== undefined) {
-      const amazon = header(sub(this.#reply, 'headers'), 'x-amzn-errortype');
-      const type = amazon?.split(':')[0] ?? answer.error.type;
-      return { ...answer.error, type, ...(status !== undefined && status >= 400 ? { status } : {}) };
-    }
-    if (status !== undefined && status >= 400) return { type: String(status), ...given('message', text(this.#reply, 'reason')), status };
-    if (end === 'closed' || end === 'reset') {
-      const message = this.#answered ? 'the stream ended before the answer did' : 'the connection ended before an answer came';
-      return { type: this.#answered ? 'stream_cut' : 'no_response', message };
-    }
-    const refusals = outputs.flatMap((message) => message.parts.flatMap((part) => (part.type === 'refusal' ? [part.content] : [])));
-    const reason = answer.finishReasons?.find((each) => REFUSED.test(each));
-    if (refusals.length > 0) return { type: 'refusal', message: refusals.join('\n').slice(0, MOST_MESSAGE) };
-    return reason === undefined ? undefined : { type: reason.toLowerCase() === 'refusal' ? 'refusal' : 'content_filter', code: reason };
-  }
-
-  /** An event must fit into a line: what repeats goes first. */
-  #fit(data: LlmCall): LlmCall {
-    if (this.held < EVENT_BYTES / 8 || size(data) <= EVENT_BYTES) return data;
-    this.#causes.add('limit');
-    const partial = CAUSES.filter((cause) => this.#causes.has(cause));
-    const results = data.tool_results.map(({ content: _content, ...rest }) => rest);
-    let smaller: LlmCall = { ...data, partial, tool_results: results };
-    if (size(smaller) > EVENT_BYTES) smaller = { ...smaller, input_messages: [], tool_definitions: [] };
-    if (size(smaller) > EVENT_BYTES) smaller = { ...smaller, system_instructions: [], tool_calls: [], output_messages: [] };
-    return size(smaller) > EVENT_BYTES ? { ...smaller, tool_results: [] } : smaller;
-  }
-}
-
-/** Reasons by which a provider says that it will not say it. */
-const REFUSED =
-  /^(?:refusal|content_filter(?:ed)?|content_filtered|guardrail_intervened|SAFETY|PROHIBITED_CONTENT|BLOCKLIST|SPII|RECITATION|IMAGE_SAFETY|error_toxic)$/i;
-
-function given<N extends string, V>(name: N, value: V | undefined): { [K in N]?: V } {
-  return (value === undefined ? {} : { [name]: value }) as { [K in N]?: V };
-}
-
-function size(data: object): number {
-  return Buffer.byteLength(JSON.stringify(data));
-}
-
-function callOf(part: MessagePart): ToolCall[] {
-  if (part.type !== 'tool_call') return [];
-  const { type: _type, ...call } = part;
-  return [call];
-}
-
-/** What answers a call of the caller's own tools. */
-function resultOf(part: MessagePart, whole: boolean): LlmCall['tool_results'] {
-  if (part.type !== 'tool_call_response' || part.server === true) return [];
-  return [{ ...given('id', part.id), ...given('is_error', part.is_error), ...(whole ? { content: part.response } : {}) }];
-}
-
-function withoutBlob(part: MessagePart, blobs: boolean | undefined): MessagePart {
-  if (blobs === true) return part;
-  if (part.type === 'blob') {
-    const { content: _content, ...rest } = part;
-    return rest;
-  }
-  if (part.type !== 'tool_call_response' || !Array.isArray(part.response)) return part;
-  return {
-    ...part,
-    response: part.response.map((each: unknown) =>
-      isFacts(each) && each.type === 'blob' ? withoutBlob(each as MessagePart, blobs) : each,
-    ),
-  };
-}
-
-/** Ids of sessions that agents send as headers. */
-const SESSION_HEADERS = ['x-claude-code-session-id', 'session-id', 'session_id', 'thread-id', 'conversation_id', 'x-session-id'] as const;
-
-function sessionOf(headers: Facts): string | undefined {
-  for (const name of SESSION_HEADERS) {
-    const value = header(headers, name);
-    if (value !== undefined && value !== '' && value.length <= 256) return value;
-  }
-  return undefined;
-}
-
-export function header(headers: Facts, name: string): string | undefined {
-  const value = get(headers, name);
-  return typeof value === 'string' ? value : Array.isArray(value) && typeof value[0] === 'string' ? value[0] : undefined;
-}
-
-/** The text of a body. */
-export function bodyOf(data: Facts): string {
-  const body = get(data, 'body');
-  if (typeof body === 'string') return body;
-  const coded = get(data, 'body_b64');
-  return typeof coded === 'string' ? Buffer.from(coded, 'base64').toString('utf8') : '';
-}
-
-/** The model that a body names which cannot be read whole. */
-function salvaged(body: string): string | undefined {
-  return (
-    /"model"\s*:\s*"([^"\\]{1,256})"/.exec(body.slice(0, 65_536))?.[1] ?? /"model"\s*:\s*"([^"\\]{1,256})"/.exec(body.slice(-65_536))?.[1]
-  );
 }
 
 function idOf(event: Timed): string | undefined {

@@ -66,9 +66,7 @@ export function recognise(
     case 'count_tokens':
       return parent === 'messages' && hasList('messages') ? { api: anthropic, operation: 'count_tokens' } : undefined;
     case 'responses':
-      return (has('input') || has('previous_response_id') || has('prompt')) && has('model')
-        ? { api: responses, operation: 'chat' }
-        : undefined;
+      return body === undefined || isResponsesBody(body) ? { api: responses, operation: 'chat' } : undefined;
     case 'completions':
       if (parent === 'chat' || parent === 'agents')
         return hasList('messages') ? { api: chatOf(provider), operation: 'chat', ...deployment(path) } : undefined;
@@ -97,6 +95,12 @@ export function recognise(
 /** The answer of a WebSocket is a stream of Responses events. */
 export function isResponsesPath(target: string): boolean {
   return /\/responses$/.test(target.split('?')[0] as string);
+}
+
+/** What Responses are asked for with. */
+export function isResponsesBody(body: Facts): boolean {
+  const has = (name: string): boolean => get(body, name) !== undefined;
+  return has('model') && (has('input') || has('previous_response_id') || has('prompt'));
 }
 
 /** Messages with roles, and a model: whatever the path, it is Chat Completions, or Anthropic's when the headers say so. */

@@ -62,8 +62,9 @@ export interface WebSocketOptions {
   deflate: boolean;
   /** Each message is compressed by itself. */
   alone: boolean;
-  /** The first byte given need not be the first of a frame. */
+  /** What was sent before is not known; nor, unless `inStep`, whether the first byte given is the first of a frame. */
   midway: boolean;
+  inStep?: boolean;
   /** Bytes of a message that are held. */
   limit: number;
   /** Of the client's direction true, when that is known. */
@@ -98,7 +99,7 @@ export class WebSocketDirection {
     private readonly handler: WebSocketHandler,
     private readonly options: WebSocketOptions,
   ) {
-    this.state = options.midway ? 'search' : 'header';
+    this.state = options.midway && !options.inStep ? 'search' : 'header';
     this.blind = options.midway;
   }
 

@@ -43,8 +43,8 @@ export function unmask(bytes: Buffer, mask: Buffer, phase: number): Buffer {
 /** Frames longer than this are not looked for. */
 const LIKELY_BYTES = 256 * 1024;
 
-/** A frame header as software really sends it. `undefined`: more bytes are needed. */
-function likely(bytes: Buffer, at: number, masked: boolean | undefined): FrameHeader | false | undefined {
+/** A frame header as software really sends it, of `most` bytes. `undefined`: more bytes are needed. */
+export function likelyHeader(bytes: Buffer, at: number, masked: boolean | undefined, most: number): FrameHeader | false | undefined {
   const first = bytes[at];
   if (first === undefined) return undefined;
   const opcode = first & 0x0f;
@@ -59,7 +59,7 @@ function likely(bytes: Buffer, at: number, masked: boolean | undefined): FrameHe
   const header = readFrameHeader(bytes, at);
   if (!header) return undefined;
   const short = second & 0x7f;
-  if ((short === 126 && header.length < 126) || (short === 127 && header.length < 65_536) || header.length > LIKELY_BYTES) return false;
+  if ((short === 126 && header.length < 126) || (short === 127 && header.length < 65_536) || header.length > most) return false;
   return header;
 }
 
@@ -73,7 +73,7 @@ export function isFrame(bytes: Buffer, at: number, masked: boolean | undefined, 
   let next = at;
   let mask = masked;
   for (let seen = 0; seen < chain; seen++) {
-    const header = likely(bytes, next, mask);
+    const header = likelyHeader(bytes, next, mask, LIKELY_BYTES);
     if (header === false) return 'no';
     if (header === undefined) return { more: Math.max(bytes.length, next) - at + 1 };
     mask = header.masked;
