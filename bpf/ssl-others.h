@@ -56,18 +56,14 @@ static __always_inline void begin_session(struct scope_key *process, __u64 ssl, 
 	}
 }
 
-static __always_inline int end_session(struct pt_regs *ctx)
+static __always_inline int end_session(struct scope_key *process, __u64 ssl)
 {
-	struct session_key key = {};
-	struct rec_session *session;
+	struct session_key key = { .process = *process, .ssl = ssl };
+	struct rec_session *session = bpf_map_lookup_elem(&sessions, &key);
 
-	if (!in_scope(&key.process))
-		return 0;
-	key.ssl = PT_REGS_PARM1(ctx);
-	session = bpf_map_lookup_elem(&sessions, &key);
 	if (!session)
 		return 0;
-	tell_session(session, key.ssl, REC_SSL_CLOSE);
+	tell_session(session, ssl, REC_SSL_CLOSE);
 	bpf_map_delete_elem(&sessions, &key);
 	return 0;
 }
@@ -76,7 +72,9 @@ static __always_inline int end_session(struct pt_regs *ctx)
 SEC("uprobe")
 int session_free(struct pt_regs *ctx)
 {
-	return end_session(ctx);
+	struct scope_key process;
+
+	return in_scope(&process) ? end_session(&process, PT_REGS_PARM1(ctx)) : 0;
 }
 
 /* GnuTLS */

@@ -7,7 +7,7 @@ import { type BpfObject, bootTimeNs, closeLinks, type Link } from '../../bpf/ind
 import { ElfImage, NotElf } from '../../elf/image.js';
 import { type KernelVersion, parseKernelVersion, probeCost } from '../../elf/probe-cost.js';
 import { chooseSslSites, type SslSite } from '../../elf/ssl-sites.js';
-import type { TlsFinding, TlsSite } from '../../elf/tls-finding.js';
+import { carriesBytes, type TlsFinding, type TlsSite } from '../../elf/tls-finding.js';
 import type { Library, Probe } from '../../stream/event.js';
 import { Finder, findNow } from './finder.js';
 import { needsSockets, programsFor, type SitePrograms } from './found-sites.js';
@@ -203,7 +203,7 @@ export class Libraries {
     if (site.cost !== 'refused') made.cost = site.cost;
     this.#attachPrograms(image, site.offset, programs, made);
     file.probes.push(made);
-    return made.state === 'attached' && site.role !== 'handshake';
+    return made.state === 'attached' && carriesBytes(site);
   }
 
   /** Entry before return, as everywhere. A failure stands in `made`. */
