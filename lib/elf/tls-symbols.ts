@@ -1,10 +1,10 @@
 /** TLS libraries by the names of their functions: shared libraries export them, unstripped programs keep them. */
 import type { ArgumentLayout } from './code-image.js';
-import type { ElfImage } from './image.js';
+import type { ElfImage, SymbolSource } from './image.js';
 import type { KernelVersion } from './probe-cost.js';
 import { probePlace } from './probe-place.js';
 import { chooseSslSites } from './ssl-sites.js';
-import type { FoundBy, SiteRole, TlsAbi, TlsFinding, TlsLibrary, TlsSite } from './tls-finding.js';
+import type { SiteRole, TlsAbi, TlsFinding, TlsLibrary, TlsSite } from './tls-finding.js';
 
 interface NamedSite {
   name: string;
@@ -79,6 +79,12 @@ const OPENSSL_SESSIONS: readonly NamedSite[] = [
 ];
 const LAYOUTS: Readonly<Record<ArgumentLayout, TlsAbi>> = { count: 'ssl_count', out4: 'ssl_out4', out5: 'ssl_out5' };
 
+const EVIDENCE: Readonly<Record<SymbolSource, (mark: string) => string>> = {
+  dynsym: (mark) => `it exports ${mark}`,
+  symbols: (mark) => `its symbol table has ${mark}`,
+  gnu_debugdata: (mark) => `its compressed symbol table (.gnu_debugdata) has ${mark}`,
+};
+
 /** Every library whose functions the file defines by name. */
 export function findBySymbols(image: ElfImage, kernel: KernelVersion): TlsFinding[] {
   // One pass over the symbol table for the marks; most files have none, and then the rest is not asked for.
@@ -139,14 +145,13 @@ function finding(
   mark: string,
   { sites, refused }: { sites: TlsSite[]; refused: string[] },
 ): TlsFinding {
-  const exported = image.exported(mark) !== undefined;
-  const foundBy: FoundBy = exported ? 'dynsym' : 'symbols';
+  const foundBy: SymbolSource = image.sourceOf(mark) ?? 'symbols';
   return {
     library,
     foundBy,
     confidence: 'certain',
     sites,
-    evidence: [exported ? `it exports ${mark}` : `its symbol table has ${mark}`],
+    evidence: [EVIDENCE[foundBy](mark)],
     refused,
   };
 }
