@@ -9,6 +9,7 @@ import type { Bench } from './bench.js';
 import { page } from './page.js';
 import { filterRows } from './rows/filters.js';
 import { flatOutRows } from './rows/flat-out.js';
+import { libraryRows } from './rows/libraries.js';
 import { llmRows } from './rows/llm.js';
 import { resourceRows } from './rows/resources.js';
 import { agentRows, serverRows } from './rows/servers.js';
@@ -20,6 +21,7 @@ import { Workshop } from './targets.js';
 /** Name on the command line → rows. In the order of the table. */
 const ROWS: Record<string, { needs: string; run(bench: Bench): Promise<Row[]> }> = {
   pair: { needs: 'root', run: tlsPairRows },
+  libraries: { needs: 'root', run: libraryRows },
   'flat-out': { needs: 'root', run: flatOutRows },
   agents: { needs: 'root', run: agentRows },
   servers: { needs: 'root', run: serverRows },
