@@ -97,6 +97,15 @@ int gnutls_send(struct pt_regs *ctx)
 	return enter_of(ctx, LIBRARY_GNUTLS, GNUTLS_FN_SEND, SSL_WRITE, PT_REGS_PARM2(ctx), 0);
 }
 
+/* _gnutls_recv_int(session, type, data, size, …), which receives handshakes and alerts as well (lib/elf/gnutls-inner.ts). */
+SEC("uprobe")
+int gnutls_recv_inner(struct pt_regs *ctx)
+{
+	if ((int)PT_REGS_PARM2(ctx) != TLS_APPLICATION_DATA)
+		return 0;
+	return enter_of(ctx, LIBRARY_GNUTLS, GNUTLS_FN_RECV, SSL_READ, PT_REGS_PARM3(ctx), 0);
+}
+
 /* A call whose first argument is needed at its return. The key is that of `calls`; what is in it is no call of bytes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
+import { gnutlsReceivers } from '../../lib/elf/gnutls-inner.js';
 import { ElfImage } from '../../lib/elf/image.js';
 import { parseKernelVersion } from '../../lib/elf/probe-cost.js';
 import { findTls } from '../../lib/elf/tls-finder.js';
@@ -180,10 +181,15 @@ function placesOf({ functions }: Subject, program: string, pid: number): ProbePl
   try {
     if (functions !== undefined && functions.names.length === 0) return sitesOf(path).map(({ offset }) => ({ path, offset, ret: true }));
     if (functions !== undefined) {
-      return functions.names.flatMap((name) => {
-        const offset = image.fileOffset(image.symbol(name)?.address ?? -1);
-        return offset === undefined ? [] : [{ path, offset, ret: true }];
-      });
+      const inner = gnutlsReceivers(image, KERNEL)?.map((address) => image.fileOffset(address) ?? -1) ?? [];
+      const left = functions.names.filter((name) => inner.length === 0 || name !== 'gnutls_record_recv');
+      return [
+        ...inner.map((offset) => ({ path, offset, ret: true })),
+        ...left.flatMap((name) => {
+          const offset = image.fileOffset(image.symbol(name)?.address ?? -1);
+          return offset === undefined ? [] : [{ path, offset, ret: true }];
+        }),
+      ];
     }
     return findTls(image, KERNEL).flatMap((finding) =>
       finding.sites

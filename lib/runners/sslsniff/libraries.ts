@@ -4,6 +4,7 @@
  */
 import { release } from 'node:os';
 import { type BpfObject, bootTimeNs, closeLinks, type Link } from '../../bpf/index.js';
+import { gnutlsReceivers } from '../../elf/gnutls-inner.js';
 import { ElfImage, NotElf } from '../../elf/image.js';
 import { type KernelVersion, parseKernelVersion, probeCost } from '../../elf/probe-cost.js';
 import { chooseSslSites, type SslSite } from '../../elf/ssl-sites.js';
@@ -13,7 +14,7 @@ import { Finder, findNow } from './finder.js';
 import { needsSockets, programsFor, type SitePrograms } from './found-sites.js';
 import { type FunctionProbe, LIFE_CALLS, OTHER_CALLS } from './functions.js';
 import { besideFile } from './likely.js';
-import { OTHER_NAMES, otherLibrariesIn } from './other-libraries.js';
+import { GNUTLS_INNER, GNUTLS_PUBLIC, OTHER_NAMES, otherLibrariesIn } from './other-libraries.js';
 import { selfTest } from './self-test.js';
 
 const SITE_PROGRAMS: Readonly<Record<string, string>> = {
@@ -318,7 +319,12 @@ export class Libraries {
     // Symbol tables of programs are only searched when the cheap look at the dynamic symbols has not decided it.
     image.lookUp([...names, ...[...OTHER_CALLS, ...LIFE_CALLS].map((probe) => probe.symbol), ...OTHER_NAMES]);
     const others = otherLibrariesIn((symbol) => image.symbol(symbol) !== undefined);
-    for (const other of others) for (const probe of other.probes) this.#attach(image, name, probe, probes);
+    for (const other of others) {
+      const inner = other.library === 'gnutls' ? gnutlsReceivers(image, this.#kernel) : undefined;
+      for (const address of inner ?? []) this.#attach(image, name, GNUTLS_INNER, probes, address);
+      const left = inner === undefined ? other.probes : other.probes.filter(({ symbol }) => !GNUTLS_PUBLIC.includes(symbol));
+      for (const probe of left) this.#attach(image, name, probe, probes);
+    }
     if (image.symbol('SSL_write') === undefined || image.symbol('SSL_CTX_new') === undefined) {
       return { path: name, probes, refused: [], since: bootNow(), libraries: others.map(({ library }) => library) };
     }
@@ -355,12 +361,11 @@ export class Libraries {
     return links;
   }
 
-  #attach(image: ElfImage, name: string, probe: FunctionProbe, probes: Probe[]): void {
-    const symbol = image.symbol(probe.symbol);
-    const offset = symbol === undefined ? undefined : image.fileOffset(symbol.address);
-    if (symbol === undefined || offset === undefined) return;
+  #attach(image: ElfImage, name: string, probe: FunctionProbe, probes: Probe[], at = image.symbol(probe.symbol)?.address): void {
+    const offset = at === undefined ? undefined : image.fileOffset(at);
+    if (at === undefined || offset === undefined) return;
     const made: Probe = { name: probe.symbol, target: name, site: `${probe.symbol}+0x0`, state: 'attached' };
-    const code = image.bytes(symbol.address, 16);
+    const code = image.bytes(at, 16);
     const cost = code === undefined ? undefined : probeCost(image.machine, code, 0, this.#kernel);
     if (cost === 'emulated' || cost === 'stepped') made.cost = cost;
     this.#attachPrograms(image, offset, probe, made);

@@ -93,6 +93,10 @@ export const OTHER_LIBRARIES: readonly OtherLibrary[] = [
   },
 ];
 
+/** What receives inside of GnuTLS, where it was found (lib/elf/gnutls-inner.ts), and the functions that it stands for. */
+export const GNUTLS_INNER: FunctionProbe = called('_gnutls_recv_int', 'gnutls_recv_inner');
+export const GNUTLS_PUBLIC: readonly string[] = ['gnutls_record_recv', 'gnutls_record_recv_seq'];
+
 /** Every name that tells one of them. */
 export const OTHER_NAMES: readonly string[] = OTHER_LIBRARIES.flatMap((other) => [
   ...other.defines,
