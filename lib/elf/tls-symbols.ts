@@ -8,6 +8,8 @@ import type { SiteRole, TlsAbi, TlsFinding, TlsLibrary, TlsSite } from './tls-fi
 
 interface NamedSite {
   name: string;
+  /** A local function with the same arguments that it hands over to, for where the kernel refuses a probe on it. */
+  within?: string;
   role: SiteRole;
   abi: TlsAbi;
 }
@@ -35,7 +37,7 @@ const FAMILIES: readonly Family[] = [
     mark: 's2n_send',
     sites: [
       { name: 's2n_send', role: 'write', abi: 's2n' },
-      { name: 's2n_recv', role: 'read', abi: 's2n' },
+      { name: 's2n_recv', within: 's2n_recv_impl', role: 'read', abi: 's2n' },
       { name: 's2n_negotiate', role: 'handshake', abi: 'session' },
       { name: 's2n_connection_free', role: 'free', abi: 'session' },
     ],
@@ -129,12 +131,16 @@ function findOpenSsl(image: ElfImage, kernel: KernelVersion): TlsFinding | undef
 function namedSites(image: ElfImage, kernel: KernelVersion, named: readonly NamedSite[]): { sites: TlsSite[]; refused: string[] } {
   const sites: TlsSite[] = [];
   const refused: string[] = [];
-  for (const { name, role, abi } of named) {
-    const symbol = image.symbol(name);
-    if (symbol === undefined) continue;
-    const place = probePlace(image, kernel, symbol.address);
-    if (place === undefined || place.cost === 'refused') refused.push(`${role}: the kernel refuses a probe on ${name}`);
-    else sites.push({ role, abi, function: name, ...place });
+  for (const { name, within, role, abi } of named) {
+    const candidates = [name, ...(within === undefined ? [] : [within])];
+    const places = candidates.flatMap((each) => {
+      const symbol = image.symbol(each);
+      const place = symbol && probePlace(image, kernel, symbol.address);
+      return place === undefined || place.cost === 'refused' ? [] : [{ function: each, ...place }];
+    });
+    const [place] = places;
+    if (place !== undefined) sites.push({ role, abi, ...place });
+    else if (image.symbol(name) !== undefined) refused.push(`${role}: the kernel refuses a probe on ${name}`);
   }
   return { sites, refused };
 }

@@ -7,6 +7,7 @@ import { type BpfObject, bootTimeNs, closeLinks, type Link } from '../../bpf/ind
 import { gnutlsReceivers } from '../../elf/gnutls-inner.js';
 import { ElfImage, NotElf } from '../../elf/image.js';
 import { type KernelVersion, parseKernelVersion, probeCost } from '../../elf/probe-cost.js';
+import { probePlace } from '../../elf/probe-place.js';
 import { chooseSslSites, type SslSite } from '../../elf/ssl-sites.js';
 import { carriesBytes, type TlsFinding, type TlsSite } from '../../elf/tls-finding.js';
 import type { Library, Probe } from '../../stream/event.js';
@@ -318,7 +319,8 @@ export class Libraries {
     const names = ['SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_CTX_new', 'SSL_peek', 'SSL_peek_ex'];
     // Symbol tables of programs are only searched when the cheap look at the dynamic symbols has not decided it.
     image.lookUp([...names, ...[...OTHER_CALLS, ...LIFE_CALLS].map((probe) => probe.symbol), ...OTHER_NAMES]);
-    const others = otherLibrariesIn((symbol) => image.symbol(symbol) !== undefined);
+    const refused = (symbol: string): boolean => probePlace(image, this.#kernel, image.symbol(symbol)?.address ?? 0)?.cost === 'refused';
+    const others = otherLibrariesIn((symbol) => image.symbol(symbol) !== undefined, refused);
     for (const other of others) {
       const inner = other.library === 'gnutls' ? gnutlsReceivers(image, this.#kernel) : undefined;
       for (const address of inner ?? []) this.#attach(image, name, GNUTLS_INNER, probes, address);
