@@ -2,13 +2,14 @@
  * `scripts/bench`: every figure that the project promises, measured in one run against its named baseline.
  * Prints the table and, when all rows ran, writes docs/benchmarks.md.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Bench } from './bench.js';
-import { page } from './page.js';
+import { measuredIn, page } from './page.js';
 import { filterRows } from './rows/filters.js';
 import { flatOutRows } from './rows/flat-out.js';
+import { libraryRows } from './rows/libraries.js';
 import { llmRows } from './rows/llm.js';
 import { resourceRows } from './rows/resources.js';
 import { agentRows, serverRows } from './rows/servers.js';
@@ -20,6 +21,7 @@ import { Workshop } from './targets.js';
 /** Name on the command line → rows. In the order of the table. */
 const ROWS: Record<string, { needs: string; run(bench: Bench): Promise<Row[]> }> = {
   pair: { needs: 'root', run: tlsPairRows },
+  libraries: { needs: 'root', run: libraryRows },
   'flat-out': { needs: 'root', run: flatOutRows },
   agents: { needs: 'root', run: agentRows },
   servers: { needs: 'root', run: serverRows },
@@ -28,6 +30,8 @@ const ROWS: Record<string, { needs: string; run(bench: Bench): Promise<Row[]> }>
   wire: { needs: '', run: wireRows },
   resources: { needs: '', run: resourceRows },
 };
+
+const PAGE = 'docs/benchmarks.md';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -73,26 +77,29 @@ async function main(): Promise<number> {
     say: (text) => console.error(`bench: ${text}`),
   };
   const where = machine();
-  const rows: Row[] = [];
+  const rows: { libraries: Row[]; figures: Row[] } = { libraries: [], figures: [] };
   try {
     for (const name of names) {
+      const part = name === 'libraries' ? rows.libraries : rows.figures;
       try {
-        rows.push(...((await ROWS[name]?.run(bench)) ?? []));
+        part.push(...((await ROWS[name]?.run(bench)) ?? []));
       } catch (error) {
         // The rest is still worth having.
         const { message } = error as Error;
         bench.say(`${name}: ${message}`);
-        rows.push({ what: name, against: '–', ours: 'failed', theirs: '–', ratio: '–', bar: '–', note: message.split('\n')[0] ?? '' });
+        part.push({ what: name, against: '–', ours: 'failed', theirs: '–', ratio: '–', bar: '–', note: message.split('\n')[0] ?? '' });
       }
     }
   } finally {
     workshop.close();
   }
-  const text = markdown(rows, where, bench.rounds);
-  console.log(text);
+  const text = (part: Row[]): string => (part.length === 0 ? '' : markdown(part, where, bench.rounds));
+  const measured = { figures: text(rows.figures), libraries: text(rows.libraries) };
+  console.log([measured.figures, measured.libraries].filter((part) => part !== '').join('\n'));
   if (values.write) {
     mkdirSync('docs', { recursive: true });
-    writeFileSync('docs/benchmarks.md', page(text));
+    const before = measuredIn(existsSync(PAGE) ? readFileSync(PAGE, 'utf8') : '');
+    writeFileSync(PAGE, page({ figures: measured.figures || before.figures, libraries: measured.libraries || before.libraries }));
   }
   return 0;
 }

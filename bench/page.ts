@@ -18,6 +18,11 @@ const HOW = `## How it is measured
   is the note at entry (scope, a hash entry), and at return the copy of the bytes, the record and two clock readings.
 - **Sites**: on a kernel in a virtual machine a probe on an instruction that must be single-stepped costs ten times one
   on a push (\`lib/elf/probe-cost.ts\`); \`tracer-ssl -v\` says which sites it got.
+- **Libraries**: as the TLS pair, through buffers in memory of one thread (\`bench/targets/\`): Go and rustls with both ends in the
+  program, GnuTLS with a key that both know, \`--plain\` over a loopback socket. NSS talks to a server, and only its own CPU time
+  counts. A pair of rustls is one record sealed and one opened: its cost is that of a record. BoringSSL has the sites and
+  programs of OpenSSL. NSS is read at NSPR's functions, of two instructions that are both single-stepped: the floor is most of
+  it.
 - **Flat out**: ten seconds, output through a pipe to a reader that only counts, on the sensor's CPU. The C consumer
   (\`bench/c-consumer\`) reads the same ring of the same BPF programs and prints the same lines.
 - **Servers**: CPU time of the server process between two readings, divided by the requests answered; in turns on the same
@@ -28,6 +33,23 @@ const HOW = `## How it is measured
 - **Memory**: \`VmHWM\` of the process, and anonymous memory where it says so.
 `;
 
-export function page(table: string): string {
-  return `${HEAD}\n## Figures\n\n${table}\n${HOW}`;
+const FIGURES = '\n## Figures\n\n';
+const LIBRARIES = '\n## Each library\n\n';
+
+/** The parts of the page that are measured: all rows but those of the libraries, and these. */
+export interface Measured {
+  figures: string;
+  libraries: string;
+}
+
+export function page({ figures, libraries }: Measured): string {
+  return `${HEAD}${FIGURES}${figures}${LIBRARIES}${libraries}\n${HOW}`;
+}
+
+/** What a page has of either part. */
+export function measuredIn(text: string): Measured {
+  const [begin, middle, end] = [text.indexOf(FIGURES), text.indexOf(LIBRARIES), text.indexOf(HOW.split('\n')[0] as string)];
+  const part = (from: number, heading: string, to: number): string =>
+    from < 0 || to < 0 ? '' : `${text.slice(from + heading.length, to).trimEnd()}\n`;
+  return { figures: part(begin, FIGURES, middle < 0 ? end : middle), libraries: part(middle, LIBRARIES, end) };
 }

@@ -183,19 +183,34 @@ export function bcc(found: Peers = peers()): Flavour | undefined {
   };
 }
 
-/** Probes with programs that return at once, at the sites that tracer-ssl would choose: what the kernel takes before any sensor does anything. */
+export interface ProbePlace {
+  path: string;
+  offset: number;
+  /** At the return as well. */
+  ret: boolean;
+}
+
+/** Probes with programs that return at once: what the kernel takes before any sensor does anything. */
+export function emptyProbes(places: readonly ProbePlace[]): Flavour {
+  return {
+    name: 'empty probes',
+    command: () => ({
+      command: [
+        process.execPath,
+        join('bench', 'targets', 'empty-probes.mjs'),
+        ...places.map(({ path, offset, ret }) => `${offset}${ret ? ':ret' : ''}:${path}`),
+      ],
+    }),
+    isReady: (output) => output.includes('ready'),
+    count: () => ({ events: 0, cut: 0 }),
+  };
+}
+
+/** The same at the sites of the target's libssl that tracer-ssl would choose. */
 export const EMPTY_PROBES: Flavour = {
-  name: 'empty probes',
-  command: ({ library }) => ({
-    command: [
-      process.execPath,
-      join('bench', 'targets', 'empty-probes.mjs'),
-      library,
-      ...sitesOf(library).map((site) => String(site.offset)),
-    ],
-  }),
-  isReady: (output) => output.includes('ready'),
-  count: () => ({ events: 0, cut: 0 }),
+  ...emptyProbes([]),
+  command: (target) =>
+    emptyProbes(sitesOf(target.library).map(({ offset }) => ({ path: target.library, offset, ret: true }))).command(target),
 };
 
 /** The sites of a library on this kernel. */

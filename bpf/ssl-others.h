@@ -56,18 +56,14 @@ static __always_inline void begin_session(struct scope_key *process, __u64 ssl, 
 	}
 }
 
-static __always_inline int end_session(struct pt_regs *ctx)
+static __always_inline int end_session(struct scope_key *process, __u64 ssl)
 {
-	struct session_key key = {};
-	struct rec_session *session;
+	struct session_key key = { .process = *process, .ssl = ssl };
+	struct rec_session *session = bpf_map_lookup_elem(&sessions, &key);
 
-	if (!in_scope(&key.process))
-		return 0;
-	key.ssl = PT_REGS_PARM1(ctx);
-	session = bpf_map_lookup_elem(&sessions, &key);
 	if (!session)
 		return 0;
-	tell_session(session, key.ssl, REC_SSL_CLOSE);
+	tell_session(session, ssl, REC_SSL_CLOSE);
 	bpf_map_delete_elem(&sessions, &key);
 	return 0;
 }
@@ -76,7 +72,9 @@ static __always_inline int end_session(struct pt_regs *ctx)
 SEC("uprobe")
 int session_free(struct pt_regs *ctx)
 {
-	return end_session(ctx);
+	struct scope_key process;
+
+	return in_scope(&process) ? end_session(&process, PT_REGS_PARM1(ctx)) : 0;
 }
 
 /* GnuTLS */
@@ -97,6 +95,15 @@ int gnutls_send(struct pt_regs *ctx)
 	if (session && session->references)
 		return 0;
 	return enter_of(ctx, LIBRARY_GNUTLS, GNUTLS_FN_SEND, SSL_WRITE, PT_REGS_PARM2(ctx), 0);
+}
+
+/* _gnutls_recv_int(session, type, data, size, …), which receives handshakes and alerts as well (lib/elf/gnutls-inner.ts). */
+SEC("uprobe")
+int gnutls_recv_inner(struct pt_regs *ctx)
+{
+	if ((int)PT_REGS_PARM2(ctx) != TLS_APPLICATION_DATA)
+		return 0;
+	return enter_of(ctx, LIBRARY_GNUTLS, GNUTLS_FN_RECV, SSL_READ, PT_REGS_PARM3(ctx), 0);
 }
 
 /* A call whose first argument is needed at its return. The key is that of `calls`; what is in it is no call of bytes. */

@@ -84,14 +84,15 @@ static __always_inline __u64 stacked(struct pt_regs *ctx, __u32 offset)
 
 /* Registers of the arguments, all read at once: of loads in branches clang 19 makes one at a chosen place, which the verifier refuses. */
 struct registers {
-	__u64 di, si, dx, cx, r8, r9;
+	__u64 ax, bx, di, si, dx, cx, r8, r9, flags;
 };
 
 static __always_inline struct registers read_registers(struct pt_regs *ctx)
 {
 	const volatile struct pt_regs *from = ctx;
 	struct registers r = {
-		.di = from->di, .si = from->si, .dx = from->dx, .cx = from->cx, .r8 = from->r8, .r9 = from->r9,
+		.ax = from->ax, .bx = from->bx, .di = from->di, .si = from->si, .dx = from->dx,
+		.cx = from->cx, .r8 = from->r8, .r9 = from->r9, .flags = from->flags,
 	};
 
 	return r;
@@ -183,26 +184,30 @@ static __always_inline bool note_sealed(struct pt_regs *ctx, __u32 abi, struct c
 }
 
 /*
- * Go (internal ABI: rax, rbx, rcx). A goroutine's stack moves and changes threads, so nothing is remembered from one probe
- * to another. Write: CF or ZF at the `jbe` of the stack check: the stack grows first, and the call comes again. Read:
- * where it copies out to its caller, memmove(to, from, n); the connection is where Read has spilled it.
+ * Go (internal ABI: rax, rbx, rcx, rdi). A goroutine's stack moves and changes threads, so nothing is remembered from one
+ * probe to another. Write: the function that all records go through, (conn, type, data, n), since a Write that comes first
+ * makes the handshake by itself. CF or ZF at the `jbe` of the stack check: the stack grows first, and the call comes again.
+ * Read: where it copies out to its caller, memmove(to, from, n); the connection is where Read has spilled it.
  */
 static __always_inline __s64 go_bytes(struct pt_regs *ctx, __u64 site, struct call *call)
 {
+	struct registers r = read_registers(ctx);
+
 	call->library = LIBRARY_GO;
-	call->buffer = ctx->bx;
 	if ((site & 0xff) == SITE_GO_READ) {
 		call->function = GO_FN_READ;
 		call->direction = SSL_READ;
 		call->ssl = stacked(ctx, site >> 8 & 0xffff);
-		return ctx->cx;
+		call->buffer = r.bx;
+		return r.cx;
 	}
-	if ((site & 0xff) == SITE_GO_WRITE_JBE && (ctx->flags & 0x41))
+	if ((r.bx & 0xff) != TLS_APPLICATION_DATA || ((site & 0xff) == SITE_GO_WRITE_JBE && (r.flags & 0x41)))
 		return 0;
 	call->function = GO_FN_WRITE;
 	call->direction = SSL_WRITE;
-	call->ssl = ctx->ax;
-	return ctx->cx;
+	call->ssl = r.ax;
+	call->buffer = r.cx;
+	return r.di;
 }
 
 /*
@@ -254,7 +259,10 @@ int site_now(struct pt_regs *ctx)
 	return 0;
 }
 
-/* The handshake functions of a connection run once; Close may be called more than once. */
+/*
+ * The handshake functions of a connection run once, before any of its bytes; those of one at whose address another was end
+ * that one. Close may come more than once. At a `jbe` each may come twice, with nothing in between.
+ */
 SEC("uprobe")
 int site_go_life(struct pt_regs *ctx)
 {
@@ -271,7 +279,7 @@ int site_go_life(struct pt_regs *ctx)
 	session = find_session(&process, ctx->ax);
 	if (session)
 		session->shutdown = 1;
-	return 0;
+	return end_session(&process, ctx->ax);
 }
 
 #endif

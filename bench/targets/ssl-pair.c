@@ -1,36 +1,15 @@
 /*
- * The traced side of the TLS benchmarks: one SSL_write and one SSL_read of N bytes, again and again, in one process.
- *
- * Two TLS 1.3 sessions talk through a BIO pair in memory: no system call, no second process, so what a sensor adds is
- * all that changes. Says "ready PID" when both sides have shaken hands. Each line on stdin is one measurement:
- *
- *	BYTES SECONDS RATE [ex]
- *
- * RATE 0 is flat out; else that many pairs a second with sleep between them, so that caches are as cold as with an agent
- * that waits for its model. `ex` calls SSL_write_ex and SSL_read_ex. The answer is one JSON object: pairs, library calls
- * (with those of the warm-up), payload bytes, CPU time of the thread in the loop and wall time. With a rate, cpu_ns is the
- * median pair's, times the pairs: a neighbour on a shared machine then does not count.
+ * The traced side of the TLS benchmarks. Two TLS 1.3 sessions of OpenSSL talk through a BIO pair in memory: no system call,
+ * no second process, so what a sensor adds is all that changes.
  */
 #define _GNU_SOURCE
-#include <errno.h>
+#include "pair.h"
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-static uint64_t now(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
+static SSL *client, *server;
 
 static void die(const char *what)
 {
@@ -57,111 +36,29 @@ static void self_signed(SSL_CTX *ctx)
 	EVP_PKEY_free(key);
 }
 
-/* Text as models write it: lines of JSON in server-sent events. */
-static void fill(char *buffer, size_t n)
+static int pair(const char *out, char *in, size_t n)
 {
-	static const char line[] = "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"the quick brown fox\"}}\n\n";
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		buffer[i] = line[i % (sizeof(line) - 1)];
-}
-
-static uint64_t calls;
-
-static int pair(SSL *client, SSL *server, const char *out, char *in, size_t n, int ex)
-{
-	size_t done = 0, got;
+	size_t done = 0;
 
 	calls++;
-	if (ex) {
-		if (SSL_write_ex(client, out, n, &got) != 1 || got != n)
-			return -1;
-	} else if (SSL_write(client, out, (int)n) != (int)n) {
+	if (SSL_write(client, out, (int)n) != (int)n)
 		return -1;
-	}
 	while (done < n) {
-		calls++;
-		if (ex) {
-			if (SSL_read_ex(server, in + done, n - done, &got) != 1)
-				return -1;
-		} else {
-			int r = SSL_read(server, in + done, (int)(n - done));
+		int got;
 
-			if (r <= 0)
-				return -1;
-			got = r;
-		}
+		calls++;
+		got = SSL_read(server, in + done, (int)(n - done));
+		if (got <= 0)
+			return -1;
 		done += got;
 	}
 	return 0;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static void measure(SSL *client, SSL *server, size_t bytes, double seconds, double rate, int ex)
-{
-	char *out = malloc(bytes + 1), *in = malloc(bytes + 1);
-	uint64_t *each = rate > 0 ? calloc((size_t)(seconds * rate) + 16, sizeof(*each)) : NULL;
-	uint64_t pairs = 0, wall, cpu, end, next, begun = 0, step = rate > 0 ? (uint64_t)(1e9 / rate) : 0;
-	int i;
-
-	fill(out, bytes);
-	calls = 0;
-	for (i = 0; i < 200; i++)
-		if (pair(client, server, out, in, bytes, ex))
-			die("warm-up");
-	if (memcmp(out, in, bytes))
-		die("the bytes that came are not those that went");
-	next = wall = now(CLOCK_MONOTONIC);
-	cpu = now(CLOCK_THREAD_CPUTIME_ID);
-	end = wall + (uint64_t)(seconds * 1e9);
-	while (1) {
-		if (step) {
-			struct timespec until = { .tv_sec = next / 1000000000ull, .tv_nsec = next % 1000000000ull };
-
-			while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-				;
-			next += step;
-			if (next > end + step)
-				break;
-			begun = now(CLOCK_THREAD_CPUTIME_ID);
-		} else if (pairs % 64 == 0 && now(CLOCK_MONOTONIC) >= end) {
-			/* The clock is looked at every 64 pairs, so that it does not count. */
-			break;
-		}
-		if (pair(client, server, out, in, bytes, ex))
-			die("a pair failed");
-		if (each && pairs < (uint64_t)(seconds * rate) + 16)
-			each[pairs] = now(CLOCK_THREAD_CPUTIME_ID) - begun;
-		pairs++;
-	}
-	cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
-	wall = now(CLOCK_MONOTONIC) - wall;
-	if (each && pairs > 0) {
-		qsort(each, pairs, sizeof(*each), ascending);
-		cpu = each[pairs / 2] * pairs;
-	}
-	free(each);
-	printf("{\"pairs\":%llu,\"calls\":%llu,\"bytes\":%llu,\"cpu_ns\":%llu,\"wall_ns\":%llu}\n", (unsigned long long)pairs,
-	       (unsigned long long)calls, (unsigned long long)(pairs + 200) * bytes * 2, (unsigned long long)cpu,
-	       (unsigned long long)wall);
-	fflush(stdout);
-	free(out);
-	free(in);
 }
 
 int main(void)
 {
 	SSL_CTX *client_ctx = SSL_CTX_new(TLS_client_method()), *server_ctx = SSL_CTX_new(TLS_server_method());
 	BIO *client_bio, *server_bio;
-	SSL *client, *server;
-	char line[128], word[8];
 	int i;
 
 	if (!client_ctx || !server_ctx)
@@ -183,16 +80,6 @@ int main(void)
 	}
 	if (!SSL_is_init_finished(client) || !SSL_is_init_finished(server))
 		die("handshake");
-	printf("ready %d\n", getpid());
-	fflush(stdout);
-	while (fgets(line, sizeof(line), stdin)) {
-		size_t bytes;
-		double seconds, rate;
-		int n = sscanf(line, "%zu %lf %lf %7s", &bytes, &seconds, &rate, word);
-
-		if (n < 3 || bytes < 1 || bytes > 16384)
-			die("a measurement is: BYTES(1..16384) SECONDS RATE [ex]");
-		measure(client, server, bytes, seconds, rate, n == 4 && !strcmp(word, "ex"));
-	}
+	serve("");
 	return 0;
 }

@@ -1,17 +1,24 @@
 /**
  * Go's crypto/tls. Go grows stacks by moving them, which breaks a program whose return address was replaced, so there is
- * no return probe: the write is taken at its entry, and the read where it copies plaintext to the caller's buffer.
- * Arguments are in registers since Go 1.17 (src/cmd/compile/abi-internal.md): rax, rbx, rcx.
+ * no return probe: what is written is taken at the entry of the function that makes records of it (a first Write makes the
+ * handshake before), what is read where it is copied to the caller's buffer. Connections begin with their handshake.
+ * Arguments are in registers since Go 1.17 (src/cmd/compile/abi-internal.md): rax, rbx, rcx, rdi.
  */
 import { type GoFunction, goFunctions } from './go-functions.js';
 import type { ElfImage } from './image.js';
 import { type KernelVersion, probeCost } from './probe-cost.js';
-import type { TlsFinding, TlsSite } from './tls-finding.js';
+import type { SiteRole, TlsFinding, TlsSite } from './tls-finding.js';
 import { decode, type Instruction } from './x86-64.js';
 
-const WRITE = 'crypto/tls.(*Conn).Write';
+const WRITE = 'crypto/tls.(*Conn).writeRecordLocked';
 const READ = 'crypto/tls.(*Conn).Read';
 const MEMMOVE = 'runtime.memmove';
+/** A program that is never a server has no function for it. */
+const LIFE: readonly (readonly [SiteRole, string])[] = [
+  ['client_handshake', 'crypto/tls.(*Conn).clientHandshake'],
+  ['server_handshake', 'crypto/tls.(*Conn).serverHandshake'],
+  ['close', 'crypto/tls.(*Conn).Close'],
+];
 /** A function of some hundred bytes. */
 const MAX_BYTES = 16 * 1024;
 /** The check for room on the stack is among these. */
@@ -25,22 +32,29 @@ interface Place {
 
 export function findGoTls(image: ElfImage, kernel: KernelVersion): TlsFinding | undefined {
   if (image.machine !== 'x86_64') return undefined;
-  const functions = goFunctions(image, [WRITE, READ, MEMMOVE]);
+  const functions = goFunctions(image, [WRITE, READ, MEMMOVE, ...LIFE.map(([, name]) => name)]);
   const write = functions?.get(WRITE);
   const read = functions?.get(READ);
   if (functions === undefined || (write === undefined && read === undefined)) return undefined;
   const sites: TlsSite[] = [];
   const refused: string[] = [];
-  for (const answer of [writeSite(image, kernel, write), readSite(image, kernel, read, functions.get(MEMMOVE))]) {
+  const answers = [
+    entrySite(image, kernel, 'write', WRITE, write),
+    readSite(image, kernel, read, functions.get(MEMMOVE)),
+    // Behind the bytes: a connection that is seen to begin must not be read before its bytes are.
+    ...LIFE.filter(([, name]) => functions.has(name)).map(([role, name]) => entrySite(image, kernel, role, name, functions.get(name))),
+  ];
+  for (const answer of answers) {
     if (typeof answer === 'string') refused.push(answer);
     else sites.push(answer);
   }
+  const bytes = sites.filter(({ role }) => role === 'write' || role === 'read');
   const version = goVersion(image);
   return {
     library: 'go',
     ...(version === undefined ? {} : { version }),
     foundBy: 'pclntab',
-    confidence: sites.length === 2 ? 'certain' : 'likely',
+    confidence: bytes.length === 2 ? 'certain' : 'likely',
     sites,
     evidence: ["Go's own table of functions names crypto/tls.(*Conn)"],
     refused,
@@ -51,20 +65,21 @@ function codeOf(image: ElfImage, { address, end }: GoFunction): Buffer | undefin
   return image.bytes(address, Math.min(end - address, MAX_BYTES));
 }
 
-function writeSite(image: ElfImage, kernel: KernelVersion, write: GoFunction | undefined): TlsSite | string {
-  const code = write && codeOf(image, write);
-  if (write === undefined || code === undefined) return `write: the table has no ${WRITE}`;
+/** Where arguments are in place and the stack has room: behind the check for it, or at its branch where nothing cheap follows. */
+function entrySite(image: ElfImage, kernel: KernelVersion, role: SiteRole, name: string, found: GoFunction | undefined): TlsSite | string {
+  const code = found && codeOf(image, found);
+  if (found === undefined || code === undefined) return `${role}: the table has no ${name}`;
   const check = stackCheck(code);
-  if (check === undefined) return `write: ${WRITE} does not begin with Go's check for room on the stack (Go before 1.17?)`;
+  if (check === undefined) return `${role}: ${name} does not begin with Go's check for room on the stack (Go before 1.17?)`;
   const after = check.at + check.instruction.length;
   const push = code[after] === 0x55;
-  const skipped = push ? after : check.at;
-  const site = siteAt(image, kernel, code, write, skipped);
-  if (typeof site === 'string') return `write: ${site}`;
+  const site = siteAt(image, kernel, code, found, push ? after : check.at);
+  if (typeof site === 'string') return `${role}: ${site}`;
+  const kind = role === 'write' ? 'go_record' : 'go_conn';
   return {
-    role: 'write',
-    abi: push ? 'go_write_push' : 'go_write_jbe',
-    function: WRITE,
+    role,
+    abi: `${kind}_${push ? 'push' : 'jbe'}`,
+    function: name,
     ...site,
     evidence: [push ? 'the push behind the check for room on the stack' : 'the branch of the check for room on the stack'],
   };

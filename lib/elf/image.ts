@@ -3,16 +3,14 @@
  * 64 bits (elf(5), System V gABI). The file is somebody else's and may lie in every field: all counts are bounded, and
  * what cannot be is "not there".
  */
+import { unpackDebugData } from './debug-data.js';
+import { dynamicSymbol } from './dynamic-symbols.js';
+import { type ElfSymbol, SymbolTable } from './symbol-table.js';
 import { FileWindow } from './window.js';
 
 export type Machine = 'x86_64' | 'aarch64';
-
-export interface ElfSymbol {
-  /** Virtual address in the file's own numbering. */
-  address: number;
-  /** Bytes; 0 when the file does not say. */
-  size: number;
-}
+/** Which table has a name: that of the dynamic linker, the one that strip removes, or a packed one (debug-data.ts). */
+export type SymbolSource = 'dynsym' | 'symbols' | 'gnu_debugdata';
 
 export class NotElf extends Error {}
 
@@ -33,16 +31,6 @@ interface Segment {
   fileBytes: number;
 }
 
-interface Section {
-  name: number;
-  type: number;
-  address: number;
-  offset: number;
-  bytes: number;
-  link: number;
-  entryBytes: number;
-}
-
 const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
@@ -51,43 +39,14 @@ const PF_X = 1;
 const PF_W = 2;
 const ET_EXEC = 2;
 const DT_NEEDED = 1;
-const DT_HASH = 4;
 const DT_STRTAB = 5;
-const DT_SYMTAB = 6;
 const DT_RPATH = 15;
 const DT_RUNPATH = 29;
-const DT_GNU_HASH = 0x6ffffef5;
-const SHT_SYMTAB = 2;
-const SHT_STRTAB = 3;
-const STT_FUNC = 2;
-const STT_GNU_IFUNC = 10;
-const SYMBOL_BYTES = 24;
-
 /** Beyond these a file is not believed. */
 const MAX_SEGMENTS = 1024;
-const MAX_SECTIONS = 65_536;
 const MAX_ENTRY_BYTES = 256;
 const MAX_DYNAMIC = 4096;
-const MAX_CHAIN = 100_000;
 const MAX_NAME = 4096;
-const SCAN_BYTES = 4 * 1024 * 1024;
-const MAX_TABLE_BYTES = 512 * 1024 * 1024;
-
-function gnuHash(name: string): number {
-  let hash = 5381;
-  for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 33) + name.charCodeAt(i)) >>> 0;
-  return hash;
-}
-
-function sysvHash(name: string): number {
-  let hash = 0;
-  for (let i = 0; i < name.length; i++) {
-    hash = ((hash << 4) + name.charCodeAt(i)) >>> 0;
-    const high = hash & 0xf0000000;
-    hash = (hash ^ (high >>> 24)) & ~high;
-  }
-  return hash >>> 0;
-}
 
 export class ElfImage {
   readonly machine: Machine;
@@ -101,11 +60,11 @@ export class ElfImage {
   readonly fixed: boolean;
   /** Loaded stretches in the order of the program headers; never more bytes together than twice the file. */
   readonly loads: readonly LoadRange[];
-  readonly #sectionsAt: { offset: number; count: number; entry: number; names: number };
   #dynamic: Map<number, number> | undefined;
   #needed: number[] = [];
-  #sections: Section[] | undefined;
-  readonly #symbols = new Map<string, ElfSymbol | undefined>();
+  #table: SymbolTable | undefined;
+  #packed: SymbolTable | undefined;
+  readonly #symbols = new Map<string, (ElfSymbol & { source: SymbolSource }) | undefined>();
 
   /** Throws {@link NotElf} for a file of another kind, and what open(2) throws. Close it after use. */
   static open(path: string | Buffer): ElfImage {
@@ -134,12 +93,6 @@ export class ElfImage {
     const programHeaders = Number(head.readBigUInt64LE(32));
     const entry = head.readUInt16LE(54);
     const count = Math.min(head.readUInt16LE(56), MAX_SEGMENTS);
-    this.#sectionsAt = {
-      offset: Number(head.readBigUInt64LE(40)),
-      entry: head.readUInt16LE(58),
-      count: Math.min(head.readUInt16LE(60), MAX_SECTIONS),
-      names: head.readUInt16LE(62),
-    };
     const table = entry < 56 || entry > MAX_ENTRY_BYTES ? Buffer.alloc(0) : file.read(programHeaders, entry * count);
     for (let at = 0; at + 56 <= table.length; at += entry) {
       this.#segments.push({
@@ -192,13 +145,15 @@ export class ElfImage {
     return this.#tags().get(tag);
   }
 
+  /** Section headers are read when they are first asked for. */
+  get #sections(): SymbolTable {
+    this.#table ??= new SymbolTable(this.#file);
+    return this.#table;
+  }
+
   /** A section by name, where the file has section headers. */
   section(name: string): { address: number; offset: number; bytes: number } | undefined {
-    const sections = this.#sectionTable();
-    const names = sections[this.#sectionsAt.names];
-    if (names === undefined) return undefined;
-    const wanted = Buffer.from(`${name}\0`, 'latin1');
-    const found = sections.find((section) => this.#file.read(names.offset + section.name, wanted.length).equals(wanted));
+    const found = this.#sections.section(name);
     return found && { address: found.address, offset: found.offset, bytes: Math.max(0, Math.min(found.bytes, this.size - found.offset)) };
   }
 
@@ -283,175 +238,61 @@ export class ElfImage {
   }
 
   /**
-   * A defined function by its name without version: first from the dynamic symbols, then from the symbol table.
-   * Undefined when the file does not define it.
+   * A defined function by its name without version: first from the dynamic symbols, then from the symbol table, then from
+   * the packed one when it was read. Undefined when the file does not define it.
    */
   symbol(name: string): ElfSymbol | undefined {
     if (!this.#symbols.has(name)) this.lookUp([name]);
     return this.#symbols.get(name);
   }
 
+  /** Where {@link symbol} has it from. */
+  sourceOf(name: string): SymbolSource | undefined {
+    return this.symbol(name) === undefined ? undefined : this.#symbols.get(name)?.source;
+  }
+
   /** Looks many names up at once: one pass over the symbol table instead of one for each. */
   lookUp(names: readonly string[]): void {
-    const missing: string[] = [];
+    let missing: string[] = [];
     for (const name of names) {
       if (this.#symbols.has(name)) continue;
-      const found = this.#dynamicSymbol(name);
+      const found = this.exported(name);
       if (found === undefined) missing.push(name);
-      else this.#symbols.set(name, found);
+      else this.#symbols.set(name, { ...found, source: 'dynsym' });
     }
-    if (missing.length === 0) return;
-    const found = this.#symbolTable(missing);
-    for (const name of missing) this.#symbols.set(name, found.get(name));
+    for (const [table, source] of [
+      [this.#sections, 'symbols'],
+      [this.#packed, 'gnu_debugdata'],
+    ] as const) {
+      if (table === undefined || missing.length === 0) continue;
+      for (const [name, symbol] of table.functions(missing, (address) => this.isCode(address)))
+        this.#symbols.set(name, { ...symbol, source });
+      missing = missing.filter((name) => !this.#symbols.has(name));
+    }
+    for (const name of missing) this.#symbols.set(name, undefined);
   }
 
   /** Only from the dynamic symbols, which is cheap for any file. */
   exported(name: string): ElfSymbol | undefined {
-    return this.#dynamicSymbol(name);
-  }
-
-  #symbolAt(index: number, name: string): ElfSymbol | undefined {
-    const table = this.#tags().get(DT_SYMTAB);
-    if (table === undefined) return undefined;
-    const bytes = this.bytes(table + index * SYMBOL_BYTES, SYMBOL_BYTES);
-    if (bytes === undefined || bytes.length < SYMBOL_BYTES) return undefined;
-    const strings = this.#tags().get(DT_STRTAB);
-    if (strings === undefined) return undefined;
-    const there = this.bytes(strings + bytes.readUInt32LE(0), name.length + 1);
-    if (there === undefined || there.length <= name.length || there[name.length] !== 0) return undefined;
-    if (there.toString('latin1', 0, name.length) !== name) return undefined;
-    return this.#function(bytes, 0);
-  }
-
-  /** A symbol table entry, when it defines a function in this file. */
-  #function(table: Buffer, at: number): ElfSymbol | undefined {
-    const type = (table[at + 4] as number) & 15;
-    const section = table.readUInt16LE(at + 6);
-    const address = Number(table.readBigUInt64LE(at + 8));
-    if (section === 0 || (type !== STT_FUNC && type !== STT_GNU_IFUNC)) return undefined;
-    if (!this.isCode(address)) return undefined;
-    return { address, size: Number(table.readBigUInt64LE(at + 16)) };
-  }
-
-  #dynamicSymbol(name: string): ElfSymbol | undefined {
-    const tags = this.#tags();
-    const gnu = tags.get(DT_GNU_HASH);
-    if (gnu !== undefined) return this.#fromGnuHash(gnu, name);
-    const sysv = tags.get(DT_HASH);
-    if (sysv !== undefined) return this.#fromSysvHash(sysv, name);
-    return undefined;
-  }
-
-  /** The GNU hash section: header, bloom filter, buckets, chains. Drepper, "How To Write Shared Libraries". */
-  #fromGnuHash(at: number, name: string): ElfSymbol | undefined {
-    const head = this.bytes(at, 16);
-    if (head === undefined || head.length < 16) return undefined;
-    const buckets = head.readUInt32LE(0);
-    const firstSymbol = head.readUInt32LE(4);
-    const bloomWords = head.readUInt32LE(8);
-    if (buckets === 0) return undefined;
-    const hash = gnuHash(name);
-    const bucketsAt = at + 16 + bloomWords * 8;
-    const bucket = this.bytes(bucketsAt + (hash % buckets) * 4, 4);
-    if (bucket === undefined || bucket.length < 4) return undefined;
-    let index = bucket.readUInt32LE(0);
-    if (index < firstSymbol) return undefined;
-    const chainAt = bucketsAt + buckets * 4;
-    for (let i = 0; i < MAX_CHAIN; i++, index++) {
-      const link = this.bytes(chainAt + (index - firstSymbol) * 4, 4);
-      if (link === undefined || link.length < 4) return undefined;
-      const here = link.readUInt32LE(0);
-      if ((here | 1) >>> 0 === (hash | 1) >>> 0) {
-        const symbol = this.#symbolAt(index, name);
-        if (symbol !== undefined) return symbol;
-      }
-      if ((here & 1) === 1) return undefined;
-    }
-    return undefined;
-  }
-
-  #fromSysvHash(at: number, name: string): ElfSymbol | undefined {
-    const head = this.bytes(at, 8);
-    if (head === undefined || head.length < 8) return undefined;
-    const buckets = head.readUInt32LE(0);
-    if (buckets === 0) return undefined;
-    const word = (position: number): number => {
-      const bytes = this.bytes(position, 4);
-      return bytes === undefined || bytes.length < 4 ? 0 : bytes.readUInt32LE(0);
-    };
-    let index = word(at + 8 + (sysvHash(name) % buckets) * 4);
-    for (let i = 0; i < MAX_CHAIN && index !== 0; i++) {
-      const symbol = this.#symbolAt(index, name);
-      if (symbol !== undefined) return symbol;
-      index = word(at + 8 + (buckets + index) * 4);
-    }
-    return undefined;
-  }
-
-  #sectionTable(): Section[] {
-    if (this.#sections !== undefined) return this.#sections;
-    this.#sections = [];
-    const { offset, count, entry } = this.#sectionsAt;
-    if (offset === 0 || entry < 64 || entry > MAX_ENTRY_BYTES) return this.#sections;
-    const table = this.#file.read(offset, count * entry);
-    for (let at = 0; at + 64 <= table.length; at += entry) {
-      this.#sections.push({
-        name: table.readUInt32LE(at),
-        type: table.readUInt32LE(at + 4),
-        address: Number(table.readBigUInt64LE(at + 16)),
-        offset: Number(table.readBigUInt64LE(at + 24)),
-        bytes: Number(table.readBigUInt64LE(at + 32)),
-        link: table.readUInt32LE(at + 40),
-        entryBytes: Number(table.readBigUInt64LE(at + 56)),
-      });
-    }
-    return this.#sections;
+    return dynamicSymbol(this, name);
   }
 
   /** True when there is a symbol table besides the dynamic symbols: the file is not stripped. */
   hasSymbolTable(): boolean {
-    return this.#sectionTable().some((section) => section.type === SHT_SYMTAB);
+    return this.#sections.exists;
   }
 
   /**
-   * Names from .symtab. Linkers merge a name into the end of a longer one, so first all places in the string table where
-   * a name ends are found, then the entries that point at one of them.
+   * From now on names are looked for in the packed symbol table as well: true when there is one and it could be unpacked, a
+   * sentence when it could not. That takes another process.
    */
-  #symbolTable(names: readonly string[]): Map<string, ElfSymbol> {
-    const found = new Map<string, ElfSymbol>();
-    const sections = this.#sectionTable();
-    const table = sections.find((section) => section.type === SHT_SYMTAB);
-    const strings = table === undefined ? undefined : sections[table.link];
-    if (table === undefined || strings === undefined || strings.type !== SHT_STRTAB || table.entryBytes !== SYMBOL_BYTES) return found;
-    const wanted = this.#placesOfNames(strings, names);
-    if (wanted.size === 0) return found;
-    const end = table.offset + Math.min(table.bytes, MAX_TABLE_BYTES, this.#file.size);
-    const step = Math.floor(SCAN_BYTES / SYMBOL_BYTES) * SYMBOL_BYTES;
-    for (let at = table.offset; at < end; at += step) {
-      const piece = this.#file.read(at, Math.min(step, end - at));
-      if (piece.length < SYMBOL_BYTES) break;
-      for (let i = 0; i + SYMBOL_BYTES <= piece.length; i += SYMBOL_BYTES) {
-        const name = wanted.get(piece.readUInt32LE(i));
-        if (name === undefined || found.has(name)) continue;
-        const symbol = this.#function(piece, i);
-        if (symbol !== undefined) found.set(name, symbol);
-      }
-    }
-    return found;
-  }
-
-  #placesOfNames(strings: Section, names: readonly string[]): Map<number, string> {
-    const places = new Map<number, string>();
-    const needles = names.map((name) => ({ name, bytes: Buffer.from(`${name}\0`, 'latin1') }));
-    const overlap = Math.max(...needles.map((needle) => needle.bytes.length)) - 1;
-    const size = Math.min(strings.bytes, MAX_TABLE_BYTES, this.#file.size);
-    for (let at = 0; at < size; at += SCAN_BYTES) {
-      const piece = this.#file.read(strings.offset + at, Math.min(SCAN_BYTES + overlap, size - at));
-      for (const { name, bytes } of needles) {
-        for (let i = piece.indexOf(bytes); i >= 0; i = piece.indexOf(bytes, i + 1)) places.set(at + i, name);
-      }
-      if (piece.length === 0) break;
-    }
-    return places;
+  readDebugData(): boolean | string {
+    const section = this.section('.gnu_debugdata');
+    if (section === undefined || section.bytes === 0) return false;
+    const unpacked = unpackDebugData(this.#file.read(section.offset, section.bytes));
+    if (typeof unpacked === 'string') return unpacked;
+    this.#packed = unpacked;
+    for (const [name, symbol] of this.#symbols) if (symbol === undefined) this.#symbols.delete(name);
+    return true;
   }
 }

@@ -10,7 +10,7 @@
 import type { ElfImage } from './image.js';
 import { findPointers } from './pointers.js';
 import type { KernelVersion } from './probe-cost.js';
-import type { Code, ReferringFunction } from './referring-functions.js';
+import { type Code, calls, type ReferringFunction } from './referring-functions.js';
 import { type RoleCandidates, sitesOf } from './role-sites.js';
 import type { TlsFinding } from './tls-finding.js';
 
@@ -47,7 +47,7 @@ export function findAwsLc(code: Code, kernel: KernelVersion, paths: ReadonlySet<
       evidence: `the only function that gives reasons ${reasons}`,
       optional: name === 'seal_scatter' || name === 'open_gather',
     });
-    const { sites, refused } = sitesOf(code.image, kernel, [
+    const { sites, refused, places } = sitesOf(code.image, kernel, [
       role('seal', 'aws_lc_seal', having([TOO_LARGE, OUTPUT_ALIASES_INPUT, BUFFER_TOO_SMALL]), '117, 115 and 103'),
       role('open', 'aws_lc_open', having([BAD_DECRYPT, BUFFER_TOO_SMALL, OUTPUT_ALIASES_INPUT]), '101, 103 and 115'),
       role(
@@ -67,7 +67,7 @@ export function findAwsLc(code: Code, kernel: KernelVersion, paths: ReadonlySet<
     const finding = rustlsFinding(
       'aws-lc',
       rustls,
-      sites,
+      withoutDetour(sites, places),
       refused,
       `${functions.length} functions refer to cipher/aead.c of aws-lc, with bounds from ${[...new Set(functions.map(({ by }) => by))].join(' and ')}`,
     );
@@ -75,6 +75,20 @@ export function findAwsLc(code: Code, kernel: KernelVersion, paths: ReadonlySet<
     if (best.confidence === 'certain') break;
   }
   return best;
+}
+
+/**
+ * EVP_AEAD_CTX_open calls EVP_AEAD_CTX_open_gather, unless the cipher has an `open` of its own, which those of rustls have
+ * not. Where that call was not inlined, one probe for each record is enough.
+ */
+function withoutDetour(sites: TlsFinding['sites'], places: ReadonlyMap<string, ReferringFunction>): TlsFinding['sites'] {
+  const [open, gather] = [places.get('open'), places.get('open_gather')];
+  if (open === undefined || gather === undefined || !calls(open, gather)) return sites;
+  return sites.flatMap((site) => {
+    if (site.role === 'open') return [];
+    if (site.role !== 'open_gather') return [site];
+    return [{ ...site, role: 'open' as const, evidence: [...site.evidence, 'EVP_AEAD_CTX_open hands its records on to it'] }];
+  });
 }
 
 /** No path in a panic location is longer. */

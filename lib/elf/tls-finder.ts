@@ -32,6 +32,9 @@ const MORE_STRINGS = {
   rustlsError: 'received corrupt message',
 } as const;
 
+/** In each library whose names may be in a compressed symbol table. */
+const HINTS = { openSsl: 'ssl_lib.c', gnutls: 'gnutls', s2n: 's2n_', mbedtls: 'mbedtls' } as const;
+
 /** A path in a program is not longer. */
 const MAX_PATH = 512;
 /** Copies of one source path in one program. More are no evidence. */
@@ -45,10 +48,19 @@ export interface FinderOptions {
 /** Every TLS implementation in the file, each with its probe sites on a kernel of this version. Throws what reading throws. */
 export function findTls(image: ElfImage, kernel: KernelVersion, options: FinderOptions = {}): TlsFinding[] {
   const findings = options.ignoreSymbols === true ? [] : findBySymbols(image, kernel);
+  if (options.ignoreSymbols !== true && findings.length === 0) findings.push(...findInDebugData(image, kernel));
   const go = findGoTls(image, kernel);
   if (go !== undefined) findings.push(go);
   if (image.machine === 'x86_64') findings.push(...findByStrings(image, kernel, new Set(findings.map(({ library }) => library))));
   return findings;
+}
+
+/** Unpacking takes a process, so something must speak for a library. Without xz nothing is said: strings may still tell. */
+function findInDebugData(image: ElfImage, kernel: KernelVersion): TlsFinding[] {
+  if (image.section('.gnu_debugdata') === undefined) return [];
+  const hints = search(image, stringRanges(image), HINTS);
+  if (Object.values(hints).every((places) => places.length === 0)) return [];
+  return image.readDebugData() === true ? findBySymbols(image, kernel) : [];
 }
 
 function findByStrings(image: ElfImage, kernel: KernelVersion, known: ReadonlySet<string>): TlsFinding[] {

@@ -4,12 +4,19 @@ import type { ProbeCost } from './code-image.js';
 const LIBRARIES = ['openssl', 'boringssl', 'gnutls', 'nss', 'go', 'rustls', 's2n', 'mbedtls'] as const;
 export type TlsLibrary = (typeof LIBRARIES)[number];
 
-const ROLES = ['read', 'write', 'handshake', 'new', 'free', 'seal', 'open', 'seal_scatter', 'open_gather'] as const;
+const BYTES = ['read', 'write', 'seal', 'open', 'seal_scatter', 'open_gather'] as const;
+const LIVES = ['handshake', 'client_handshake', 'server_handshake', 'new', 'free', 'close'] as const;
+const ROLES = [...BYTES, ...LIVES] as const;
 /**
- * What a probed function does. `read`, `write`, `handshake`, `new`, `free` act on a session object; `seal` and `open` on
- * one TLS record, of which only the cipher's context and the nonce are known.
+ * What a probed function does. `read`, `write` and what tells of lives act on a session object; `seal` and `open` on one
+ * TLS record, of which only the cipher's context and the nonce are known.
  */
 export type SiteRole = (typeof ROLES)[number];
+
+/** Plaintext passes there; else only the beginning or end of a session is seen. */
+export function carriesBytes({ role }: { role: SiteRole }): boolean {
+  return (BYTES as readonly SiteRole[]).includes(role);
+}
 
 const ABIS = [
   'ssl_count',
@@ -27,9 +34,11 @@ const ABIS = [
   'aws_lc_open_gather',
   'ring_seal',
   'ring_open',
-  'go_write_push',
-  'go_write_jbe',
+  'go_record_push',
+  'go_record_jbe',
   'go_read_memmove',
+  'go_conn_push',
+  'go_conn_jbe',
 ] as const;
 /**
  * How arguments and results lie at the probed instruction, one name per layout. Registers are of the System V calling
@@ -53,7 +62,8 @@ const ABIS = [
  * | `aws_lc_open_gather` | rdi context, rsi out, rdx nonce, rcx nonce length, r8 ciphertext, r9 its length, `[rsp+24]` AAD, `[rsp+32]` its length | result 1: plaintext at the saved rsi, as long as the ciphertext |
  * | `ring_seal` | rsi key, rdx → nonce, r8 AAD length, r9 buffer, `[rsp+8]` its length | |
  * | `ring_open` | rdi result, rsi key, rdx → nonce, r8 AAD length, r9 buffer, `[rsp+8]` its length, `[rsp+16]` where the ciphertext starts | byte `*rdi` 0: plaintext at the saved r9, length less start |
- * | `go_write_push`, `go_write_jbe` | rax conn, rbx pointer, rcx length; no return probe. `jbe`: also reached with CF or ZF set when the stack must grow, and then again | |
+ * | `go_record_push`, `go_record_jbe` | rax conn, bl type of record, rcx pointer, rdi length; no return probe. `jbe`: also reached with CF or ZF set when the stack must grow, and then again | |
+ * | `go_conn_push`, `go_conn_jbe` | rax conn; the same | |
  * | `go_read_memmove` | rbx plaintext, rcx length, conn at `[rsp + params.conn_slot]`; no return probe | |
  */
 export type TlsAbi = (typeof ABIS)[number];

@@ -1,13 +1,15 @@
 /** TLS libraries by the names of their functions: shared libraries export them, unstripped programs keep them. */
 import type { ArgumentLayout } from './code-image.js';
-import type { ElfImage } from './image.js';
+import type { ElfImage, SymbolSource } from './image.js';
 import type { KernelVersion } from './probe-cost.js';
 import { probePlace } from './probe-place.js';
 import { chooseSslSites } from './ssl-sites.js';
-import type { FoundBy, SiteRole, TlsAbi, TlsFinding, TlsLibrary, TlsSite } from './tls-finding.js';
+import type { SiteRole, TlsAbi, TlsFinding, TlsLibrary, TlsSite } from './tls-finding.js';
 
 interface NamedSite {
   name: string;
+  /** A local function with the same arguments that it hands over to, for where the kernel refuses a probe on it. */
+  within?: string;
   role: SiteRole;
   abi: TlsAbi;
 }
@@ -35,7 +37,7 @@ const FAMILIES: readonly Family[] = [
     mark: 's2n_send',
     sites: [
       { name: 's2n_send', role: 'write', abi: 's2n' },
-      { name: 's2n_recv', role: 'read', abi: 's2n' },
+      { name: 's2n_recv', within: 's2n_recv_impl', role: 'read', abi: 's2n' },
       { name: 's2n_negotiate', role: 'handshake', abi: 'session' },
       { name: 's2n_connection_free', role: 'free', abi: 'session' },
     ],
@@ -78,6 +80,12 @@ const OPENSSL_SESSIONS: readonly NamedSite[] = [
   { name: 'SSL_free', role: 'free', abi: 'session' },
 ];
 const LAYOUTS: Readonly<Record<ArgumentLayout, TlsAbi>> = { count: 'ssl_count', out4: 'ssl_out4', out5: 'ssl_out5' };
+
+const EVIDENCE: Readonly<Record<SymbolSource, (mark: string) => string>> = {
+  dynsym: (mark) => `it exports ${mark}`,
+  symbols: (mark) => `its symbol table has ${mark}`,
+  gnu_debugdata: (mark) => `its compressed symbol table (.gnu_debugdata) has ${mark}`,
+};
 
 /** Every library whose functions the file defines by name. */
 export function findBySymbols(image: ElfImage, kernel: KernelVersion): TlsFinding[] {
@@ -123,12 +131,16 @@ function findOpenSsl(image: ElfImage, kernel: KernelVersion): TlsFinding | undef
 function namedSites(image: ElfImage, kernel: KernelVersion, named: readonly NamedSite[]): { sites: TlsSite[]; refused: string[] } {
   const sites: TlsSite[] = [];
   const refused: string[] = [];
-  for (const { name, role, abi } of named) {
-    const symbol = image.symbol(name);
-    if (symbol === undefined) continue;
-    const place = probePlace(image, kernel, symbol.address);
-    if (place === undefined || place.cost === 'refused') refused.push(`${role}: the kernel refuses a probe on ${name}`);
-    else sites.push({ role, abi, function: name, ...place });
+  for (const { name, within, role, abi } of named) {
+    const candidates = [name, ...(within === undefined ? [] : [within])];
+    const places = candidates.flatMap((each) => {
+      const symbol = image.symbol(each);
+      const place = symbol && probePlace(image, kernel, symbol.address);
+      return place === undefined || place.cost === 'refused' ? [] : [{ function: each, ...place }];
+    });
+    const [place] = places;
+    if (place !== undefined) sites.push({ role, abi, ...place });
+    else if (image.symbol(name) !== undefined) refused.push(`${role}: the kernel refuses a probe on ${name}`);
   }
   return { sites, refused };
 }
@@ -139,14 +151,13 @@ function finding(
   mark: string,
   { sites, refused }: { sites: TlsSite[]; refused: string[] },
 ): TlsFinding {
-  const exported = image.exported(mark) !== undefined;
-  const foundBy: FoundBy = exported ? 'dynsym' : 'symbols';
+  const foundBy: SymbolSource = image.sourceOf(mark) ?? 'symbols';
   return {
     library,
     foundBy,
     confidence: 'certain',
     sites,
-    evidence: [exported ? `it exports ${mark}` : `its symbol table has ${mark}`],
+    evidence: [EVIDENCE[foundBy](mark)],
     refused,
   };
 }

@@ -140,6 +140,12 @@ export const AGENTS: readonly Program[] = [
   ...['1.18.33', '1.18.20', '1.2.1'].map(opencode),
 ];
 
+/** More releases of the last twelve months of those that bring their own TLS. */
+export const YEAR: readonly Program[] = [
+  ...['2.1.305', '2.1.277', '2.1.201', '2.1.168', '2.1.129'].map(claude),
+  ...['0.160.0', '0.144.5', '0.136.0', '0.122.0', '0.92.0'].map(codex),
+];
+
 /** `claude@2.1.329`: any version; nothing when there is no such agent. */
 export function agent(name: string, version: string): Program | undefined {
   return MAKERS[name]?.(version);

@@ -4,7 +4,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../support/paths.js';
-import { AGENTS, agent } from './agents.js';
+import { AGENTS, agent, YEAR } from './agents.js';
 import { foundBy } from './found.js';
 import type { Program, Trust } from './program.js';
 import { type Run, runProgram, type Watch } from './run.js';
@@ -23,7 +23,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const all: readonly Program[] = [...AGENTS, ...QUICK, ...SLOW];
+const all: readonly Program[] = [...AGENTS, ...YEAR, ...QUICK, ...SLOW];
 
 /** `claude` is every one of that name; `claude@2.1.329` that version, listed or not. */
 function chosen(word: string): Program[] {
@@ -44,9 +44,13 @@ if (values.list) {
   process.exit(0);
 }
 
-/** Agents are watched both ways, the small ones by `--`: by `-c` they would show the same of a first meeting each time. */
+/**
+ * Agents are watched both ways, the small ones by `--`: by `-c` they would show the same of a first meeting each time. The
+ * releases in between are only told from each other.
+ */
 function watches(program: Program): Watch[] {
   if (values.watch !== undefined) return [values.watch as Watch];
+  if (YEAR.includes(program)) return ['command'];
   return AGENTS.includes(program) || agent(program.name, program.version) !== undefined ? ['command', 'name'] : ['command'];
 }
 
@@ -79,7 +83,8 @@ for (const program of programs) {
     process.stderr.write(`NOT   ${missing}\n`);
     continue;
   }
-  const trusts = program.trusts.filter((trust) => values.trust === undefined || trust === (values.trust as Trust));
+  const offered = YEAR.includes(program) ? program.trusts.slice(0, 1) : program.trusts;
+  const trusts = offered.filter((trust) => values.trust === undefined || trust === (values.trust as Trust));
   for (const trust of trusts) {
     for (const watch of watches(program)) {
       let keep: string | undefined;

@@ -93,6 +93,13 @@ function curlGnutls(): string {
   return built('curl-gnutls', (out) => execFileSync('gcc', ['-O1', '-o', out, source('curl-gnutls.c'), library], quietly));
 }
 
+/** AWS's common runtime for Python: a wheel without dependencies. */
+function awscrt(): string {
+  return built(`awscrt-${AWSCRT}`, (out) =>
+    execFileSync('python3', ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', out, `awscrt==${AWSCRT}`], quietly),
+  );
+}
+
 function goVersion(): string {
   return versionOf('go', 'version');
 }
@@ -100,6 +107,7 @@ function goVersion(): string {
 const UNDICI = '7.16.0';
 const BUN = '1.4.5';
 const DENO = '2.9.6';
+const AWSCRT = '0.38.1';
 
 const bun = (): string => join(installed(`bun-${BUN}`, [`@oven/bun-linux-x64@${BUN}`]), 'node_modules/@oven/bun-linux-x64/bin/bun');
 const deno = (): string => join(installed(`deno-${DENO}`, [`@deno/linux-x64-glibc@${DENO}`]), 'node_modules/@deno/linux-x64-glibc/deno');
@@ -171,5 +179,12 @@ export const SLOW: readonly Program[] = [
   }),
   small({ name: 'reqwest, aws-lc-rs', comm: 'reqwest', version: () => '0.13.5', needs: 'cargo', argv: () => [cargo('reqwest')] }),
   small({ name: 'reqwest, HTTP/1.1', comm: 'reqwest', version: () => '0.13.5', needs: 'cargo', argv: () => [cargo('reqwest'), 'h1'] }),
+  small({
+    name: 'awscrt',
+    comm: 'python3',
+    version: () => AWSCRT,
+    needs: 'pip3',
+    argv: () => ['python3', source('awscrt_client.py'), awscrt()],
+  }),
   small({ name: 'ureq, ring', comm: 'ureq', version: () => '3.5.2', needs: 'cargo', argv: () => [cargo('ureq')] }),
 ];

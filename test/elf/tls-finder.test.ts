@@ -94,6 +94,29 @@ test('BoringSSL: two functions that could be SSL_write are none', (t) => {
   t.end();
 });
 
+test('a stripped program with a compressed symbol table, as Fedora makes them: the names in it tell', (t) => {
+  const missing = noGcc || (!runs('xz', '--version') ? 'needs xz' : false) || (!runs('objcopy', '--version') ? 'needs objcopy' : false);
+  if (missing) return skip(t, missing);
+  const { named, stripped } = compileTwins(directory, 'debugdata', boringSsl(), LINKS.pie ?? []);
+  const [debug, mini, packed] = ['debug', 'mini', 'packed'].map((name) => join(directory, `debugdata-${name}`)) as [string, string, string];
+  execFileSync('objcopy', ['--only-keep-debug', named, debug]);
+  execFileSync('objcopy', ['--strip-debug', '--remove-section', '.comment', debug, mini]);
+  execFileSync('xz', ['--keep', '--force', mini]);
+  execFileSync('objcopy', ['--add-section', `.gnu_debugdata=${mini}.xz`, stripped, packed]);
+  const [byNames] = find(named);
+  const [finding] = find(packed);
+  t.deepEqual([byNames?.foundBy, finding?.foundBy], ['symbols', 'gnu_debugdata']);
+  t.deepEqual(finding?.sites, byNames?.sites, 'the same places as by the names themselves');
+  t.match(finding?.evidence.join() ?? '', /gnu_debugdata/);
+  const bytes = readFileSync(packed);
+  const at = bytes.indexOf(readFileSync(`${mini}.xz`).subarray(0, 64));
+  bytes.fill(0x55, at + 32, at + 200);
+  const damaged = join(directory, 'debugdata-damaged');
+  writeFileSync(damaged, bytes);
+  t.equal(find(damaged)[0]?.foundBy, 'strings', 'where it is damaged, strings tell');
+  t.end();
+});
+
 test('OpenSSL 3 without names: the layout of the write is that of the version', (t) => {
   if (noGcc) return skip(t, noGcc);
   const roles = { read: 'ssl_read_internal', write: 'ssl_write_internal', handshake: 'SSL_do_handshake' };
@@ -164,8 +187,10 @@ test('Go: plain, stripped, position-independent, and without section headers', (
   const image = openImage(plain);
   const [named] = find(plain);
   for (const [role, name] of [
-    ['write', 'crypto/tls.(*Conn).Write'],
+    ['write', 'crypto/tls.(*Conn).writeRecordLocked'],
     ['read', 'crypto/tls.(*Conn).Read'],
+    ['client_handshake', 'crypto/tls.(*Conn).clientHandshake'],
+    ['close', 'crypto/tls.(*Conn).Close'],
   ] as const) {
     const symbol = image.symbol(name);
     const site = named?.sites.find((each) => each.role === role);
@@ -174,7 +199,7 @@ test('Go: plain, stripped, position-independent, and without section headers', (
     t.equal(site?.cost, 'emulated');
   }
   // Go 1.19, Debian 12's, moves its stack pointer in one instruction; newer ones push.
-  t.match(named?.sites.find(({ role }) => role === 'write')?.abi ?? '', /^go_write_(push|jbe)$/);
+  t.match(named?.sites.find(({ role }) => role === 'write')?.abi ?? '', /^go_record_(push|jbe)$/);
   t.ok((named?.sites.find(({ role }) => role === 'read')?.params?.conn_slot ?? 0) > 0);
   const headless = join(directory, 'go-headless');
   const bytes = readFileSync(build('go-stripped', ['-ldflags=-s -w']));
@@ -183,7 +208,7 @@ test('Go: plain, stripped, position-independent, and without section headers', (
   writeFileSync(headless, bytes);
   for (const path of [join(directory, 'go-stripped'), headless, build('go-pie', ['-buildmode=pie', '-ldflags=-s -w'])]) {
     const [finding] = find(path);
-    t.deepEqual([finding?.library, finding?.sites.map(({ role }) => role)], ['go', ['write', 'read']], path);
+    t.deepEqual([finding?.library, finding?.sites.map(({ role }) => role)], ['go', ['write', 'read', 'client_handshake', 'close']], path);
     t.deepEqual(
       finding?.sites.map(({ skipped, params }) => [skipped, params]),
       named?.sites.map(({ skipped, params }) => [skipped, params]),

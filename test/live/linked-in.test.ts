@@ -56,6 +56,30 @@ for (const kind of ['plain', 'stripped', 'pie'] as const) {
   );
 }
 
+for (const kind of ['stripped', 'pie'] as const) {
+  program(
+    `Go, ${kind}: hundreds of connections, one after the other, of which many have the same address`,
+    () => goProgram(kind),
+    async (t, bench, path) => {
+      const { ca, cert, key } = bench.certificate;
+      const operations = ['churn:300:/v1/models?tag', `pairs:40:${cert}:${key}:${bench.report}`];
+      const run = await bench.watch(t, ['--', path, ca, bench.server.url, ...operations], () => [
+        ...bench.server.clientTruth('tag'),
+        ...bench.truth(),
+      ]);
+      t.equal(run.status, 0, run.stderr.slice(-500));
+      all(t, run, 'go');
+      const sessions = [...run.reading.sessions.values()];
+      t.equal(sessions.length, 300 + 2 * 40, 'each is one');
+      t.ok(
+        sessions.every((s) => s.close?.reason === 'shutdown'),
+        'each ends when it is closed',
+      );
+      t.equal(sessions.filter((s) => s.open?.role === 'server').length, 40, 'who serves');
+    },
+  );
+}
+
 program('bun: fetch, many at once, uploads, a stream', bun, async (t, bench, path) => {
   const url = bench.server.url;
   const script = `

@@ -31,6 +31,20 @@ live('git (libcurl on GnuTLS)', async (t, bench) => {
   const run = await bench.watch(t, ['--', 'git', 'ls-remote', `${bench.server.url}/tag/x`], () => bench.server.clientTruth('tag'), { env });
   t.equal(run.status, 0, 'the status of git');
   t.equal([...run.reading.sessions.values()][0]?.open?.library, 'gnutls', 'the library');
+  // curl gives GnuTLS functions of its own, so only the system call within tells.
+  const peers = run.events.flatMap((event) =>
+    event.event_type === 'ssl_open' || event.event_type === 'ssl_peer' ? [event.data.peer] : [],
+  );
+  t.ok(peers.includes(`127.0.0.1:${bench.server.port}`), 'whom it talks to');
+});
+
+live('a client on Mbed TLS: three connections of one object', async (t, bench) => {
+  const paths = ['/bytes/200000?tag', '/close?tag', '/v1/models?tag'];
+  const run = await bench.watch(t, ['--', program('mbedtls'), String(bench.server.port), ...paths], () => bench.server.clientTruth('tag'));
+  t.equal(run.status, 0, 'the status of the command');
+  const sessions = [...run.reading.sessions.values()].filter(({ read }) => read.next > 0);
+  t.equal(sessions.length, 3, 'each connection is one');
+  for (const { open } of sessions) t.deepEqual([open?.library, open?.from_start], ['mbedtls', true], 'the library, from its start');
 });
 
 live('a client on NSS', async (t, bench) => {

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tape';
 import { type Bench, live } from '../support/live.js';
 import { bin, python } from '../support/paths.js';
 import { sh } from '../support/processes.js';
-import type { SensorRun } from '../support/sensor.js';
+import { Sensor, type SensorRun } from '../support/sensor.js';
 import type { SessionTruth } from '../support/truth.js';
 import { type Wiretap, wiretap } from '../support/wiretap.js';
 
@@ -158,6 +158,45 @@ c.close()
   const open = [...server.reading.sessions.values()][0]?.open;
   t.equal(open?.role, 'server', 'its role');
   t.match(String(open?.peer), /^\[::1\]:\d+$/, 'its peer');
+});
+
+live('what sendfile sends and MSG_TRUNC throws away is counted as lost, in its place', async (t, bench) => {
+  let got = 0;
+  const sink = createTcpServer((socket) => {
+    socket.on('data', (piece) => {
+      got += piece.length;
+      if (got === 4010) socket.end('r'.repeat(3000));
+    });
+  });
+  sink.listen(0, '127.0.0.1');
+  await once(sink, 'listening');
+  bench.after(() => sink.close());
+  const { port } = sink.address() as AddressInfo;
+  const [file, script] = [join(bench.dir, 'file'), join(bench.dir, 'client.py')];
+  writeFileSync(file, 'f'.repeat(4000));
+  writeFileSync(
+    script,
+    `import os, socket
+s = socket.create_connection(('127.0.0.1', ${port}))
+s.sendall(b'begin ')
+with open('${file}', 'rb') as f: assert os.sendfile(s.fileno(), f.fileno(), 0, 4000) == 4000
+s.sendall(b' end')
+assert s.recv(1000, socket.MSG_WAITALL) == b'r' * 1000
+assert len(s.recv(1500, socket.MSG_WAITALL | socket.MSG_TRUNC)) == 1500
+assert s.recv(500, socket.MSG_WAITALL) == b'r' * 500
+s.close()
+`,
+  );
+  const run = await new Sensor(['--plain', `${port}`, '--', python, script]).end();
+  t.equal(run.status, 0, run.stderr.slice(-500));
+  t.equal(got, 4010, 'the server got it all');
+  t.deepEqual(run.reading.problems, [], 'what is said of losses agrees');
+  const [session, ...more] = [...run.reading.sessions.values()];
+  t.equal(more.length, 0, 'one connection');
+  t.deepEqual(session?.write.gaps, [{ offset: 6, bytes: 4000 }], 'the file is missing where it was sent');
+  t.equal(Buffer.concat(session?.write.pieces ?? []).toString(), 'begin  end', 'and nothing else');
+  t.deepEqual(session?.read.gaps, [{ offset: 1000, bytes: 1500 }], 'what was thrown away is missing where it came');
+  t.deepEqual([run.reading.stated, run.reading.statedBytes], [{ copy: 2 }, 5500], 'both are stated');
 });
 
 live('tracer-ssl --plain | tracer-http', async (t, bench) => {

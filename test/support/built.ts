@@ -43,10 +43,9 @@ function placeFor(name: string, sources: string, tool: string): string {
 }
 
 /** As `go build` makes it, stripped, and position-independent. */
-export async function goProgram(kind: 'plain' | 'stripped' | 'pie'): Promise<Built> {
+export async function goProgram(kind: 'plain' | 'stripped' | 'pie', sources = workload('go')): Promise<Built> {
   const tool = await version('go', 'version');
   if (tool === undefined) return { missing: 'go is not installed' };
-  const sources = workload('go');
   const path = join(placeFor('go', sources, tool), kind);
   const flags = { plain: [], stripped: ['-ldflags=-s -w'], pie: ['-buildmode=pie'] }[kind];
   if (!existsSync(path)) {
@@ -56,13 +55,12 @@ export async function goProgram(kind: 'plain' | 'stripped' | 'pie'): Promise<Bui
   return { path };
 }
 
-/** A stripped release build of rustls on one of its two cryptographic libraries. */
-export async function rustProgram(provider: 'ring' | 'aws-lc'): Promise<Built> {
+/** A stripped release build of rustls on one of its two cryptographic libraries: the program `name` of these sources. */
+export async function rustProgram(provider: 'ring' | 'aws-lc', sources = workload('rust'), name = 'workload'): Promise<Built> {
   const tool = await version('cargo', '--version');
   if (tool === undefined) return { missing: 'cargo is not installed' };
-  const sources = workload('rust');
   const place = placeFor(`rust-${provider}`, sources, tool);
-  const path = join(place, 'release/workload');
+  const path = join(place, `release/${name}`);
   if (!existsSync(path)) {
     // The lock file belongs to the build: it is written beside a copy of the sources.
     const copy = join(place, 'source');

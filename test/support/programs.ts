@@ -18,6 +18,8 @@ const recipes = {
   procbox: { sources: ['procbox.c'], flags: [] },
   /** The first one with libssl linked in, and nothing left of its symbols. */
   'tlsbox-static': { sources: ['tlsbox.c', 'sides.c'], flags: ['-static', '-s', '-lssl', '-lcrypto', '-Wl,--no-warnings'] },
+  /** A client on Mbed TLS. */
+  mbedtls: { sources: ['mbedtls.c'], flags: ['-lmbedtls', '-lmbedx509', '-lmbedcrypto'] },
   /** A client on NSS. */
   nss: { sources: ['nss.c'], flags: ['-I/usr/include/nss', '-I/usr/include/nspr', '-lssl3', '-lnss3', '-lnspr4'] },
 } as const;

@@ -46,7 +46,7 @@ function libraryOf(process: Process, library: number): Library {
 }
 
 /** Libraries of which no call tells when a session begins: it is seen from its start when the program is. */
-const BEGINNING_UNKNOWN: ReadonlySet<number> = new Set([TlsLibrary.LIBRARY_RUSTLS, TlsLibrary.LIBRARY_GO]);
+const BEGINNING_UNKNOWN: ReadonlySet<number> = new Set([TlsLibrary.LIBRARY_RUSTLS]);
 
 /** The data of an ssl_data. {@link headText} and {@link tailText} print the same for the addon, which fills in the rest. */
 function dataOf(process: Process, session: Session, record: RecSslData): object {

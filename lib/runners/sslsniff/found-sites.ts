@@ -21,9 +21,15 @@ const AEAD: Readonly<Record<string, SiteAbi>> = {
 };
 
 const GO: Readonly<Record<string, SiteAbi>> = {
-  go_write_push: SiteAbi.SITE_GO_WRITE,
-  go_write_jbe: SiteAbi.SITE_GO_WRITE_JBE,
+  go_record_push: SiteAbi.SITE_GO_WRITE,
+  go_record_jbe: SiteAbi.SITE_GO_WRITE_JBE,
   go_read_memmove: SiteAbi.SITE_GO_READ,
+};
+
+const GO_LIFE: Readonly<Record<string, SiteAbi>> = {
+  client_handshake: SiteAbi.SITE_GO_CLIENT,
+  server_handshake: SiteAbi.SITE_GO_SERVER,
+  close: SiteAbi.SITE_GO_CLOSE,
 };
 
 /** OpenSSL's inner functions: the result counts nothing, a pointer does. */
@@ -40,6 +46,8 @@ export function programsFor(finding: TlsFinding, site: TlsSite): SitePrograms | 
   if (!boring && finding.library !== 'openssl' && finding.library !== 'rustls' && finding.library !== 'go') return undefined;
   const go = GO[site.abi];
   if (go !== undefined) return { enter: 'site_now', site: BigInt(go) | (BigInt(site.params?.conn_slot ?? 0) << 8n) };
+  const life = finding.library === 'go' ? GO_LIFE[site.role] : undefined;
+  if (life !== undefined) return { enter: 'site_go_life', site: BigInt(life) };
   const aead = AEAD[site.abi];
   if (aead !== undefined) {
     return site.abi.includes('open')

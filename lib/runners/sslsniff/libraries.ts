@@ -4,16 +4,18 @@
  */
 import { release } from 'node:os';
 import { type BpfObject, bootTimeNs, closeLinks, type Link } from '../../bpf/index.js';
+import { gnutlsReceivers } from '../../elf/gnutls-inner.js';
 import { ElfImage, NotElf } from '../../elf/image.js';
 import { type KernelVersion, parseKernelVersion, probeCost } from '../../elf/probe-cost.js';
+import { probePlace } from '../../elf/probe-place.js';
 import { chooseSslSites, type SslSite } from '../../elf/ssl-sites.js';
-import type { TlsFinding, TlsSite } from '../../elf/tls-finding.js';
+import { carriesBytes, type TlsFinding, type TlsSite } from '../../elf/tls-finding.js';
 import type { Library, Probe } from '../../stream/event.js';
 import { Finder, findNow } from './finder.js';
 import { needsSockets, programsFor, type SitePrograms } from './found-sites.js';
 import { type FunctionProbe, LIFE_CALLS, OTHER_CALLS } from './functions.js';
 import { besideFile } from './likely.js';
-import { OTHER_NAMES, otherLibrariesIn } from './other-libraries.js';
+import { GNUTLS_INNER, GNUTLS_PUBLIC, OTHER_NAMES, otherLibrariesIn } from './other-libraries.js';
 import { selfTest } from './self-test.js';
 
 const SITE_PROGRAMS: Readonly<Record<string, string>> = {
@@ -203,7 +205,7 @@ export class Libraries {
     if (site.cost !== 'refused') made.cost = site.cost;
     this.#attachPrograms(image, site.offset, programs, made);
     file.probes.push(made);
-    return made.state === 'attached' && site.role !== 'handshake';
+    return made.state === 'attached' && carriesBytes(site);
   }
 
   /** Entry before return, as everywhere. A failure stands in `made`. */
@@ -317,8 +319,14 @@ export class Libraries {
     const names = ['SSL_read', 'SSL_write', 'SSL_read_ex', 'SSL_write_ex', 'SSL_CTX_new', 'SSL_peek', 'SSL_peek_ex'];
     // Symbol tables of programs are only searched when the cheap look at the dynamic symbols has not decided it.
     image.lookUp([...names, ...[...OTHER_CALLS, ...LIFE_CALLS].map((probe) => probe.symbol), ...OTHER_NAMES]);
-    const others = otherLibrariesIn((symbol) => image.symbol(symbol) !== undefined);
-    for (const other of others) for (const probe of other.probes) this.#attach(image, name, probe, probes);
+    const refused = (symbol: string): boolean => probePlace(image, this.#kernel, image.symbol(symbol)?.address ?? 0)?.cost === 'refused';
+    const others = otherLibrariesIn((symbol) => image.symbol(symbol) !== undefined, refused);
+    for (const other of others) {
+      const inner = other.library === 'gnutls' ? gnutlsReceivers(image, this.#kernel) : undefined;
+      for (const address of inner ?? []) this.#attach(image, name, GNUTLS_INNER, probes, address);
+      const left = inner === undefined ? other.probes : other.probes.filter(({ symbol }) => !GNUTLS_PUBLIC.includes(symbol));
+      for (const probe of left) this.#attach(image, name, probe, probes);
+    }
     if (image.symbol('SSL_write') === undefined || image.symbol('SSL_CTX_new') === undefined) {
       return { path: name, probes, refused: [], since: bootNow(), libraries: others.map(({ library }) => library) };
     }
@@ -355,12 +363,11 @@ export class Libraries {
     return links;
   }
 
-  #attach(image: ElfImage, name: string, probe: FunctionProbe, probes: Probe[]): void {
-    const symbol = image.symbol(probe.symbol);
-    const offset = symbol === undefined ? undefined : image.fileOffset(symbol.address);
-    if (symbol === undefined || offset === undefined) return;
+  #attach(image: ElfImage, name: string, probe: FunctionProbe, probes: Probe[], at = image.symbol(probe.symbol)?.address): void {
+    const offset = at === undefined ? undefined : image.fileOffset(at);
+    if (at === undefined || offset === undefined) return;
     const made: Probe = { name: probe.symbol, target: name, site: `${probe.symbol}+0x0`, state: 'attached' };
-    const code = image.bytes(symbol.address, 16);
+    const code = image.bytes(at, 16);
     const cost = code === undefined ? undefined : probeCost(image.machine, code, 0, this.#kernel);
     if (cost === 'emulated' || cost === 'stepped') made.cost = cost;
     this.#attachPrograms(image, offset, probe, made);

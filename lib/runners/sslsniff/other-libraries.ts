@@ -11,6 +11,8 @@ export interface OtherLibrary {
   probes: readonly FunctionProbe[];
   /** A function whose calls come through another one that is probed, when that is there: from old to new versions. */
   instead?: Readonly<Record<string, string>>;
+  /** A local function with the same arguments that a function hands over to, for where the kernel refuses a probe on that. */
+  within?: Readonly<Record<string, string>>;
 }
 
 const { LIBRARY_GNUTLS, LIBRARY_S2N, LIBRARY_MBEDTLS } = TlsLibrary;
@@ -78,6 +80,8 @@ export const OTHER_LIBRARIES: readonly OtherLibrary[] = [
       { symbol: 's2n_shutdown', enter: 'ssl_shutdown' },
       { symbol: 's2n_connection_set_fd', enter: 'session_set_fd' },
     ],
+    // Builds that pad branches begin functions with segment prefixes, which the kernel does not take.
+    within: { s2n_recv: 's2n_recv_impl' },
   },
   {
     library: 'mbedtls',
@@ -93,19 +97,28 @@ export const OTHER_LIBRARIES: readonly OtherLibrary[] = [
   },
 ];
 
+/** What receives inside of GnuTLS, where it was found (lib/elf/gnutls-inner.ts), and the functions that it stands for. */
+export const GNUTLS_INNER: FunctionProbe = called('_gnutls_recv_int', 'gnutls_recv_inner');
+export const GNUTLS_PUBLIC: readonly string[] = ['gnutls_record_recv', 'gnutls_record_recv_seq'];
+
 /** Every name that tells one of them. */
 export const OTHER_NAMES: readonly string[] = OTHER_LIBRARIES.flatMap((other) => [
   ...other.defines,
   ...other.probes.map((probe) => probe.symbol),
+  ...Object.values(other.within ?? {}),
 ]);
 
-/** The libraries that a file defines, by a look-up of symbols. */
-export function otherLibrariesIn(defined: (symbol: string) => boolean): { library: Library; probes: FunctionProbe[] }[] {
-  return OTHER_LIBRARIES.filter((other) => other.defines.every(defined)).map(({ library, probes, instead }) => ({
+/** The libraries that a file defines, by a look-up of symbols, and of those on which the kernel refuses a probe. */
+export function otherLibrariesIn(
+  defined: (symbol: string) => boolean,
+  refused: (symbol: string) => boolean = () => false,
+): { library: Library; probes: FunctionProbe[] }[] {
+  return OTHER_LIBRARIES.filter((other) => other.defines.every(defined)).map(({ library, probes, instead, within }) => ({
     library,
-    probes: probes.filter(({ symbol }) => {
-      const better = instead?.[symbol];
-      return defined(symbol) && !(better !== undefined && defined(better));
+    probes: probes.flatMap((probe) => {
+      const [better, inner] = [instead?.[probe.symbol], within?.[probe.symbol]];
+      if (!defined(probe.symbol) || (better !== undefined && defined(better))) return [];
+      return inner !== undefined && defined(inner) && refused(probe.symbol) ? [{ ...probe, symbol: inner }] : [probe];
     }),
   }));
 }

@@ -1,4 +1,5 @@
-// A client on Go's crypto/tls: CA URL OPERATION... where an operation is get:PATH, upload:BYTES, many:N:PATH (at once).
+// A client on Go's crypto/tls: CA URL OPERATION... where an operation is get:PATH, upload:BYTES, many:N:PATH (at once),
+// churn:N:PATH (one connection after the other), pairs:N:CERTIFICATE:KEY:REPORT (its own server, which writes first).
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,6 +46,23 @@ func main() {
 				}()
 			}
 			all.Wait()
+		case "churn":
+			count, path, _ := strings.Cut(rest, ":")
+			n, err := strconv.Atoi(count)
+			check(err)
+			once := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+			for i := 0; i < n; i++ {
+				drain(once.Get(base + path))
+				// What is free is used again: many connections at one address.
+				if i%4 == 3 {
+					runtime.GC()
+				}
+			}
+		case "pairs":
+			words := strings.Split(rest, ":")
+			n, err := strconv.Atoi(words[0])
+			check(err)
+			pairs(n, words[1], words[2], words[3], pool)
 		}
 	}
 }
