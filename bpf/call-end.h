@@ -19,29 +19,35 @@ struct registers {
 	__u64 a[6];
 };
 
+#if defined(__TARGET_ARCH_x86)
+/* The part of pt_regs that holds arguments. All of it would be a third of the stack that our deepest programs have. */
+struct argument_registers {
+	__u64 r10, r9, r8, ax, cx, dx, si, di;
+};
+
 static __always_inline void registers_of(struct registers *at)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs regs = {};
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	struct argument_registers r = {};
 
-	bpf_probe_read_kernel(&regs, sizeof(regs), (void *)bpf_task_pt_regs(task));
-#if defined(__TARGET_ARCH_x86)
-	at->a[0] = regs.di;
-	at->a[1] = regs.si;
-	at->a[2] = regs.dx;
-	at->a[3] = regs.r10;
-	at->a[4] = regs.r8;
-	at->a[5] = regs.r9;
-#else
-	/* The first was overwritten by the result; orig_x0 stands behind the user's registers. */
-	bpf_probe_read_kernel(&at->a[0], 8, (void *)bpf_task_pt_regs(task) + sizeof(struct user_pt_regs));
-	at->a[1] = regs.user_regs.regs[1];
-	at->a[2] = regs.user_regs.regs[2];
-	at->a[3] = regs.user_regs.regs[3];
-	at->a[4] = regs.user_regs.regs[4];
-	at->a[5] = regs.user_regs.regs[5];
-#endif
+	bpf_probe_read_kernel(&r, sizeof(r), &regs->r10);
+	at->a[0] = r.di;
+	at->a[1] = r.si;
+	at->a[2] = r.dx;
+	at->a[3] = r.r10;
+	at->a[4] = r.r8;
+	at->a[5] = r.r9;
 }
+#else
+static __always_inline void registers_of(struct registers *at)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	/* The first was overwritten by the result; orig_x0 has it. */
+	bpf_probe_read_kernel(&at->a[1], 5 * sizeof(__u64), &regs->user_regs.regs[1]);
+	bpf_probe_read_kernel(&at->a[0], sizeof(__u64), &regs->orig_x0);
+}
+#endif
 
 /* The open file behind a descriptor of the current process. */
 static __always_inline struct file *file_of(__s32 fd)

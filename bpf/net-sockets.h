@@ -103,12 +103,13 @@ static __always_inline void submit_net(struct rec_net *rec)
 /* Tells what a note says. That it was due has been counted. */
 __noinline int tell(struct rec_net *note, __u16 type, __u64 floor)
 {
-	struct rec_net *rec = reserve_net(0);
+	struct rec_net *rec;
 
-	if (!rec || !note) {
+	if (!note)
+		return 0;
+	rec = reserve_net(0);
+	if (!rec) {
 		lose(type - REC_NET_CONNECT, COUNT_LOST_RING);
-		if (rec)
-			bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
 	__builtin_memcpy(rec, note, sizeof(*rec));

@@ -30,15 +30,7 @@ const SYSCALLS: readonly (readonly [string, string])[] = [
 const NEEDED = new Set(['net_state', 'net_destroy', 'connect_exit']);
 
 /** Kinds of events whose records are counted apart when they are lost: by enum net_loss. */
-const KINDS: readonly string[] = [
-  'net_connect',
-  'net_accept',
-  'net_listen',
-  'net_close',
-  'tls_client_hello',
-  'dns_query',
-  'dns_answer',
-];
+const KINDS: readonly string[] = ['net_connect', 'net_accept', 'net_listen', 'net_close', 'tls_client_hello', 'dns_query', 'dns_answer'];
 
 const NOT_COVERED = [
   'Datagrams to a peer that no connect(2) named: only DNS is seen of them. Closes and bytes of UDP and unix sockets.',
