@@ -103,8 +103,12 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct pid_namespace;
+
+/* Whole: an index that is not known before steps by the size that stands here, whatever the kernel's is. */
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
