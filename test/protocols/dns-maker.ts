@@ -31,7 +31,7 @@ export interface Parts {
 /** The question's name stands at 12. */
 export function message({ id = 1, flags = 0x8180, question = name('www.test'), qtype = 1, answers = [], count }: Parts): Buffer {
   const head = Buffer.alloc(12);
-  [id, flags, 1, count ?? answers.length].forEach((word, i) => head.writeUInt16BE(word, 2 * i));
+  for (const [i, word] of [id, flags, 1, count ?? answers.length].entries()) head.writeUInt16BE(word, 2 * i);
   const records = answers.map(({ owner, type, data, ttl = 60, klass = 1 }) => {
     const fixed = Buffer.alloc(10);
     fixed.writeUInt16BE(type, 0);
