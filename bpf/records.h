@@ -341,7 +341,20 @@ struct rec_net {
 	__u8 data[];
 };
 
-enum net_state { NET_PENDING = 1, NET_OPEN = 2, NET_FAILED = 3 };
+/* UNSAID: it is over, and the end of the system call will say why; else the end of the socket says that nobody knows. */
+enum net_state { NET_PENDING = 1, NET_OPEN = 2, NET_FAILED = 3, NET_UNSAID = 4 };
+
+/* Kinds of records of which losses are counted apart; the first are as in rec_type. */
+enum net_loss {
+	NET_LOST_CONNECT = 0,
+	NET_LOST_ACCEPT = 1,
+	NET_LOST_LISTEN = 2,
+	NET_LOST_CLOSE = 3,
+	NET_LOST_HELLO = 4,
+	NET_LOST_QUERY = 5,
+	NET_LOST_ANSWER = 6,
+	NET_LOSSES = 7,
+};
 
 /* One process, as the task iterator sees it. */
 struct rec_task {

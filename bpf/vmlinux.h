@@ -103,8 +103,12 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct pid_namespace;
+
+/* Whole: an index that is not known before steps by the size that stands here, whatever the kernel's is. */
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -235,16 +239,38 @@ struct in6_addr {
 
 struct sock_common {
 	unsigned short skc_family;
+	volatile unsigned char skc_state;
 	__be16 skc_dport;
 	__u16 skc_num;
 	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
 	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	unsigned long skc_flags;
 	atomic64_t skc_cookie;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	u16 sk_type;
 	u16 sk_protocol;
+	int sk_err;
+	u8 sk_shutdown;
+	u32 sk_max_ack_backlog;
+};
+
+struct sockaddr_un {
+	unsigned short sun_family;
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
 };
 
 struct tcp_sock {

@@ -62,26 +62,59 @@ export function readDns(bytes: Buffer): DnsMessage | undefined {
   return message;
 }
 
-function readAnswers(bytes: Buffer, from: number, count: number, message: DnsMessage): void {
+const CLASS_IN = 1;
+const [A, CNAME, AAAA] = [1, 5, 28];
+
+interface Answer {
+  owner: string;
+  type: number;
+  ttl: number;
+  /** The target of a CNAME, or an address. */
+  value: string;
+}
+
+function answersOf(bytes: Buffer, from: number, count: number): Answer[] {
+  const answers: Answer[] = [];
   let at = from;
   for (let n = 0; n < Math.min(count, MOST_RECORDS); n++) {
     const owner = nameAt(bytes, at);
-    if (owner === undefined || owner.end + 10 > bytes.length) return;
+    if (owner === undefined || owner.end + 10 > bytes.length) break;
     const type = bytes.readUInt16BE(owner.end);
+    const inClass = bytes.readUInt16BE(owner.end + 2) === CLASS_IN;
     const ttl = bytes.readUInt32BE(owner.end + 4);
     const length = bytes.readUInt16BE(owner.end + 8);
     const start = owner.end + 10;
     at = start + length;
-    if (at > bytes.length) return;
-    if (type === 1 && length === 4) message.addresses.push(ipv4(bytes, start));
-    else if (type === 28 && length === 16) message.addresses.push(ipv6(bytes, start));
-    else if (type === 5) {
-      const target = nameAt(bytes, start);
-      if (target === undefined) return;
-      message.cname.push(target.name);
-    } else continue;
-    message.ttl = Math.min(message.ttl ?? ttl, ttl);
+    if (at > bytes.length) break;
+    let value: string | undefined;
+    if (type === A && length === 4) value = ipv4(bytes, start);
+    else if (type === AAAA && length === 16) value = ipv6(bytes, start);
+    else if (type === CNAME) value = nameAt(bytes, start)?.name;
+    if (inClass && value !== undefined) answers.push({ owner: owner.name.toLowerCase(), type, ttl, value });
   }
+  return answers;
+}
+
+/** What is said of the name asked for, by itself or by the names that it stands for. Records of other names are nobody's. */
+function readAnswers(bytes: Buffer, from: number, count: number, message: DnsMessage): void {
+  const answers = answersOf(bytes, from, count);
+  const aliases = new Map(answers.filter(({ type }) => type === CNAME).map((answer) => [answer.owner, answer]));
+  const names = new Set<string>();
+  let least: number | undefined;
+  for (let name = message.name.toLowerCase(); !names.has(name); ) {
+    names.add(name);
+    const alias = aliases.get(name);
+    if (alias === undefined) break;
+    message.cname.push(alias.value);
+    least = Math.min(least ?? alias.ttl, alias.ttl);
+    name = alias.value.toLowerCase();
+  }
+  for (const { owner, type, ttl, value } of answers) {
+    if (type === CNAME || !names.has(owner)) continue;
+    message.addresses.push(value);
+    least = Math.min(least ?? ttl, ttl);
+  }
+  message.ttl = least;
 }
 
 /** A name, its compression undone, without the dot at its end; bytes that are no letter as `\065`. */

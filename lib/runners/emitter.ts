@@ -5,6 +5,7 @@
 import { type SharedText, SslLines } from '../bpf/ssl-lines.js';
 import { randomStream } from '../stream/derive.js';
 import type { AnyEvent, Loss, LossPlace, Source } from '../stream/event.js';
+import { thousandths } from '../stream/numbers.js';
 import type { Outlet } from '../stream/source.js';
 
 /** What was dropped because too much waits for the reader. */
@@ -35,6 +36,7 @@ export class Emitter {
   readonly #queueBytes: number;
   readonly #dropped = new Map<string, Dropped>();
   #outlet: Outlet | undefined;
+  #prints = false;
   #n = 0;
 
   constructor(options: EmitterOptions) {
@@ -45,6 +47,7 @@ export class Emitter {
   open(outlet: Outlet): void {
     this.#outlet = outlet;
     if (outlet.prefersLines === true) this.lines = new SslLines(`${this.stream}-`);
+    this.#prints = outlet.prefersLines === true && outlet.pushText !== undefined;
   }
 
   /**
@@ -114,6 +117,28 @@ export class Emitter {
     }
     if (this.#dropped.size > 0) this.sayDropped(ns);
     this.#push(source, event_type, data, ns);
+    return true;
+  }
+
+  /** Whether {@link print} may be called: nobody on the way to the reader wants the events as objects. */
+  get prints(): boolean {
+    return this.#prints;
+  }
+
+  /** The same as {@link emit}, of an event whose data stands as JSON already, without its braces. */
+  print(source: Source, event_type: string, data: string, ns: number, bytes?: number): boolean {
+    const queued = this.queuedBytes;
+    if (queued > this.#queueBytes && (bytes !== undefined || queued > this.#queueBytes * 4)) {
+      this.#drop(event_type, ns, bytes);
+      return false;
+    }
+    if (this.#dropped.size > 0) this.sayDropped(ns);
+    if (this.lines !== undefined && this.lines.count > 0) this.flush();
+    this.#count(event_type, 1);
+    const time = thousandths(Math.floor(ns / 1000) + this.clockOffsetUs);
+    this.#outlet?.pushText?.(
+      `{"id":"${this.stream}-${++this.#n}","timestamp":${time},"source":"${source}","event_type":"${event_type}","data":{${data}}}\n`,
+    );
     return true;
   }
 

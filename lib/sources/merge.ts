@@ -274,8 +274,16 @@ class Merge implements Source {
       const event = facts(JSON.parse(line.toString('utf8', 0, end)));
       id = text(event, 'id') ?? '';
       timestamp = num(event, 'timestamp') ?? Number.NaN;
-      this.#learn(input, id, text(event, 'event_type'), facts(event.data));
+      const eventType = text(event, 'event_type');
+      // What sets the clock speaks of the lines behind it: its own time is by the clock before.
+      const key = eventType === 'clock_sync' ? this.#timeOf(input, id, timestamp) : undefined;
+      this.#learn(input, id, eventType, facts(event.data));
+      if (key !== undefined) return key;
     }
+    return this.#timeOf(input, id, timestamp);
+  }
+
+  #timeOf(input: Input, id: string, timestamp: number): number {
     if (!Number.isFinite(timestamp)) return Number.NEGATIVE_INFINITY;
     const clock = input.clocks.get(id.slice(0, id.lastIndexOf('-'))) ?? input.clock;
     const us = Math.round(timestamp * 1000);

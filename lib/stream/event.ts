@@ -349,10 +349,13 @@ export interface NetSocket extends Who {
 /** At its outcome: established, or failed with `errno`. */
 export interface NetConnect extends NetSocket {
   local?: string;
+  local_b64?: string;
   /** `1.2.3.4:443`, `[2001:db8::1]:443`, `unix:/run/x`, `unix:@name`. */
-  peer: string;
+  peer?: string;
+  /** Of a unix socket whose name is not UTF-8. */
+  peer_b64?: string;
   name?: string;
-  /** How the name is known. */
+  /** How the name is known: an answer that this process got (`dns`), or another one (`dns_other`). */
   name_by?: string;
   handshake_ms?: number;
   errno?: string;
@@ -361,7 +364,8 @@ export interface NetConnect extends NetSocket {
 }
 
 export interface NetListen extends NetSocket {
-  local: string;
+  local?: string;
+  local_b64?: string;
   backlog?: number;
 }
 

@@ -203,6 +203,12 @@ class SourceOutlet implements Outlet {
     this.#later();
   }
 
+  pushText(line: string): void {
+    if (this.output.error !== undefined) return;
+    this.batch.text(line);
+    this.#later();
+  }
+
   queuedBytes(): number {
     return this.output.queuedBytes();
   }

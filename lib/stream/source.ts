@@ -12,6 +12,8 @@ export interface Outlet {
    * `released` is called when its memory may be used again; where lines are looked at on the way, never.
    */
   pushLines(lines: Buffer, released?: () => void): void;
+  /** One event as a whole line of text, with its `\n`. Only where {@link prefersLines} is true. */
+  pushText?(line: string): void;
   /** True when nobody on the way looks at the events, so that a source which can print them itself should. */
   readonly prefersLines?: boolean;
   /** Bytes written and not yet taken by the reader. A sensor drops and counts (`loss`, where: `queue`) past its limit; it never waits. */

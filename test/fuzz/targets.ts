@@ -1,6 +1,7 @@
 /** What is fuzzed. A parser joins by one more line here: CI, the nightly command and the measure of coverage all go by it. */
 import { wrongWithHello } from './client-hello.js';
 import { wrongWithCoding } from './coding.js';
+import { wrongWithDns } from './dns.js';
 import { wrongWithEventstream } from './eventstream.js';
 import { wrongWithHpack } from './hpack.js';
 import { wrongWithHttp1 } from './http1.js';
@@ -21,6 +22,7 @@ export const TARGETS: readonly Target[] = [
   { name: 'http1', reaches: 'lib/protocols/http1/**', wrongWith: wrongWithHttp1 },
   { name: 'coding', reaches: 'lib/protocols/coding/**', wrongWith: wrongWithCoding },
   { name: 'client-hello', reaches: 'lib/protocols/client-*.ts', wrongWith: wrongWithHello },
+  { name: 'dns', reaches: 'lib/protocols/dns.ts', wrongWith: wrongWithDns },
   { name: 'sse', reaches: 'lib/protocols/sse.ts', wrongWith: wrongWithSse },
   { name: 'hpack', reaches: 'lib/protocols/hpack/**', wrongWith: wrongWithHpack },
   { name: 'http2', reaches: 'lib/protocols/http2/**', wrongWith: wrongWithHttp2 },

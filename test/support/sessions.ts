@@ -133,8 +133,8 @@ export function readSessions(events: Iterable<TracerEvent>): Reading {
     if (!/^[0-9a-z]{10}$/.test(name) || name !== stream || Number(number) !== n) problems.push(`${event.id} is event ${n} of ${stream}`);
     if (Object.keys(event).slice(0, 5).join() !== 'id,timestamp,source,event_type,data') problems.push(`${event.id}: order of fields`);
     if (event.event_type === 'sensor_start') offsetUs = event.data.clock_offset_us;
-    if (event.event_type === 'clock_sync') offsetUs = event.data.offset_us;
     const at = Math.round(event.timestamp * 1000 - offsetUs);
+    if (event.event_type === 'clock_sync') offsetUs = event.data.offset_us;
     // Half a microsecond either way: a timestamp of this size has no more digits.
     if (at < boot - 1) problems.push(`${event.id}: ${event.event_type} is ${boot - at} us before the event ahead of it`);
     boot = Math.max(boot, at);

@@ -1,69 +1,34 @@
 /** Records into events: sockets at their outcome, DNS, hellos; and names of peers that DNS told of. */
-import { constants } from 'node:os';
 import { NetState, RecExec, RecExit, RecNet, RecStamp, RecType } from '../../bpf/records.gen.js';
-import { ipv4, ipv6, readDns } from '../../protocols/dns.js';
-import type { NetFamily } from '../../stream/event.js';
+import { readDns } from '../../protocols/dns.js';
 import { textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
 import { factsOf, splitAtNul } from '../proc.js';
-import { KnownProcess, ProcessTable } from '../processes.js';
+import { KnownProcess, ProcessTable, type WhoSaid } from '../processes.js';
+import { sameWho, whoBytes, whoOf } from '../who.js';
 import { Names } from './names.js';
 import { DnsStreams, Hellos } from './pieces.js';
+import { errnoName, isUnix, localPlace, ms, peerAddress, placeOf, socketOf, socketText, TCP, unixText } from './socket-text.js';
 
-const [AF_UNIX, AF_INET, AF_INET6] = [1, 2, 10];
-const [TCP, UDP] = [6, 17];
-const KINDS: Readonly<Record<number, string>> = { 1: 'stream', 2: 'dgram', 5: 'seqpacket' };
 const DNS_PORT = 53;
 
-const ERRNO = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
-
-/** A socket of TCP has a cookie; of another one the inode stands for it, where no cookie reaches. */
-const INODES = 1n << 62n;
-
-function socketOf(record: RecNet): string {
-  return (record.cookie_exact !== 0n ? record.cookie_exact : INODES + record.inode_exact).toString();
+/** Who, with its text, which is the same for most events of a process. */
+interface Teller extends WhoSaid {
+  text: string;
 }
 
-/** IPv4 addresses mapped into IPv6 are IPv4's. */
-function familyOf(record: RecNet): NetFamily | undefined {
-  if (record.family === AF_UNIX) return 'unix';
-  if (record.family === AF_INET) return 'ipv4';
-  if (record.family !== AF_INET6) return undefined;
-  return isMapped(record.peer) || isMapped(record.local) ? 'ipv4' : 'ipv6';
+class NetProcess extends KnownProcess {
+  teller: Teller | undefined;
+  /** No other process has it. */
+  readonly key = `${this.pid}.${this.start}`;
 }
 
-function isMapped(address: Buffer): boolean {
-  return address.readUInt16BE(10) === 0xffff && address.subarray(0, 10).every((byte) => byte === 0);
-}
-
-function addressOf(record: RecNet, bytes: Buffer): string {
-  return record.family === AF_INET ? ipv4(bytes) : ipv6(bytes);
-}
-
-function placeOf(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** `unix:/run/x`, `unix:@name` of an abstract one, `unix:` of one without a name. A NUL inside a name as @, as /proc/net/unix has it. */
-export function unixPlace(sockaddr: Buffer): string {
-  const name = sockaddr.subarray(2);
-  if (name.length === 0) return 'unix:';
-  if (name[0] === 0) return `unix:${name.toString('utf8').replaceAll('\0', '@')}`;
-  const end = name.indexOf(0);
-  return `unix:${name.toString('utf8', 0, end < 0 ? name.length : end)}`;
-}
-
-function protocolOf(record: RecNet): string {
-  if (record.family === AF_UNIX) return KINDS[record.kind] ?? String(record.kind);
-  return record.protocol === TCP ? 'tcp' : record.protocol === UDP ? 'udp' : String(record.protocol);
-}
-
-function ms(ns: number): number {
-  return Math.round(ns / 1000) / 1000;
+function tellerOf(said: WhoSaid): Teller {
+  return { ...said, text: JSON.stringify(said.who).slice(1, -1) };
 }
 
 export class NetEvents {
-  readonly processes: ProcessTable<KnownProcess>;
+  readonly processes: ProcessTable<NetProcess>;
   readonly #emitter: Emitter;
   readonly #names = new Names();
   readonly #hellos = new Hellos();
@@ -72,30 +37,35 @@ export class NetEvents {
   readonly #exec = new RecExec();
   readonly #exit = new RecExit();
   readonly #net = new RecNet();
-  /** Records of what the kernel counts as due. */
+  /** Who the last close of a process was of that is not there any more. */
+  #gone: Teller | undefined;
+  /** Records that the kernel has counted as due. */
   records = 0;
-  /** What was made of them and given. */
-  emitted = 0;
+  /** Of these, those of which an event had to be dropped. */
+  dropped = 0;
+
+  /** Pieces of hellos and of DNS over TCP that had to be given up. */
+  get givenUp(): { hellos: number; dns: number } {
+    return { hellos: this.#hellos.givenUp, dns: this.#dns.givenUp };
+  }
 
   constructor(emitter: Emitter) {
     this.#emitter = emitter;
-    this.processes = new ProcessTable((pid, start) => new KnownProcess(pid, start), emitter, { met() {}, replaced() {} });
+    this.processes = new ProcessTable((pid, start) => new NetProcess(pid, start), emitter, { met() {}, replaced() {} });
   }
 
   /** One record, in order. A {@link RecordHandler}. */
   readonly record = (bytes: Buffer, view: DataView, at: number, ts: number): void => {
     const { type } = this.#stamp.at(bytes, view, at);
-    if (type === RecType.REC_EXEC) this.#onExec(bytes, view, at, ts);
+    if (type >= RecType.REC_NET_CONNECT && type <= RecType.REC_NET_DNS) {
+      this.records++;
+      if (!this.#onNet(type, bytes, view, at, ts)) this.dropped++;
+    } else if (type === RecType.REC_EXEC) this.#onExec(bytes, view, at, ts);
     else if (type === RecType.REC_EXIT) {
       const { pid, start_ns_exact } = this.#exit.at(bytes, view, at);
       const process = this.processes.find(pid);
       if (process !== undefined && process.start === start_ns_exact) this.processes.delete(process);
     } else if (type === RecType.REC_SCOPE) this.processes.of(bytes, view, at, ts);
-    else if (type >= RecType.REC_NET_CONNECT && type <= RecType.REC_NET_DNS) {
-      const process = this.processes.of(bytes, view, at, ts);
-      this.processes.announce(process, ts);
-      this.#onNet(type, process, this.#net.at(bytes, view, at), ts);
-    }
   };
 
   #onExec(bytes: Buffer, view: DataView, at: number, ts: number): void {
@@ -108,150 +78,151 @@ export class NetEvents {
       process.facts = { ...process.facts, ...textListField('args', splitAtNul(Buffer.from(record.args(record.len)))) };
   }
 
-  #onNet(type: number, process: KnownProcess, record: RecNet, ts: number): void {
-    if (type === RecType.REC_NET_HELLO) this.#onHello(process, record, ts);
-    else if (type === RecType.REC_NET_DNS) this.#onDns(process, record, ts);
-    else {
-      this.records++;
-      if (type === RecType.REC_NET_CONNECT) this.#onConnect(process, record, ts);
-      else if (type === RecType.REC_NET_ACCEPT) this.#onAccept(process, record, ts);
-      else if (type === RecType.REC_NET_LISTEN) this.#onListen(process, record, ts);
-      else this.#onClose(process, record, ts);
-    }
+  /** False when an event of it was dropped. */
+  #onNet(type: number, bytes: Buffer, view: DataView, at: number, ts: number): boolean {
+    if (type === RecType.REC_NET_CLOSE) return this.#onClose(bytes, view, at, ts);
+    const process = this.processes.of(bytes, view, at, ts);
+    if (!process.announced) this.processes.announce(process, ts);
+    const teller = this.#tellerOf(process);
+    const record = this.#net.at(bytes, view, at);
+    if (type === RecType.REC_NET_HELLO) return this.#onHello(process, teller, record, ts);
+    if (type === RecType.REC_NET_DNS) return this.#onDns(process, teller, record, ts);
+    if (type === RecType.REC_NET_CONNECT) return this.#onConnect(process, teller, record, ts);
+    if (type === RecType.REC_NET_ACCEPT) return this.#onAccept(process, teller, record, ts);
+    return this.#onListen(teller, record, ts);
   }
 
-  #give(event_type: string, process: KnownProcess, data: object, ts: number): void {
-    if (this.#emitter.emit('net', event_type, { ...process.who?.who, ...data }, ts, 0)) this.emitted++;
+  #tellerOf(process: NetProcess): Teller {
+    const said = process.who as WhoSaid;
+    if (process.teller?.bytes !== said.bytes) process.teller = tellerOf(said);
+    return process.teller as Teller;
   }
 
-  /** The fields that all say of a socket. */
-  #base(record: RecNet): { socket: string; family?: NetFamily; protocol: string } {
-    const family = familyOf(record);
-    return { socket: socketOf(record), ...(family === undefined ? {} : { family }), protocol: protocolOf(record) };
+  /** Whose the connection was that is over: who had opened it may have become another program, or have ended. */
+  #closer(process: NetProcess | undefined, bytes: Buffer, view: DataView, at: number): Teller {
+    for (const teller of [process?.teller, this.#gone]) if (teller !== undefined && sameWho(teller.bytes, bytes, at)) return teller;
+    this.#gone = tellerOf({ bytes: whoBytes(bytes, at), who: whoOf(bytes, view, at) });
+    return this.#gone;
   }
 
-  #local(record: RecNet): { local?: string } {
-    if (record.family === AF_UNIX || record.local_port === 0) return {};
-    return { local: placeOf(addressOf(record, record.local), record.local_port) };
+  /** `fields`: JSON of the data behind who, without braces. */
+  #give(event_type: string, { who, text }: Teller, fields: string, ts: number): boolean {
+    if (this.#emitter.prints) return this.#emitter.print('net', event_type, `${text},${fields}`, ts, 0);
+    return this.#emitter.emit('net', event_type, { ...who, ...(JSON.parse(`{${fields}}`) as object) }, ts, 0);
   }
 
-  #peer(record: RecNet): { peer: string; name?: string; name_by?: 'dns' } {
-    if (record.family === AF_UNIX) return { peer: unixPlace(Buffer.from(record.data(record.len))) };
-    const address = addressOf(record, record.peer);
-    const name = this.#names.of(address);
-    return { peer: placeOf(address, record.peer_port), ...(name === undefined ? {} : { name, name_by: 'dns' as const }) };
+  #peerText(process: string, record: RecNet): string {
+    if (isUnix(record)) return unixText('peer', record);
+    const address = peerAddress(record);
+    const known = this.#names.of(process, address);
+    const name = known === undefined ? '' : `,"name":${JSON.stringify(known.name)},"name_by":"${known.by}"`;
+    return `"peer":"${placeOf(address, record.peer_port)}"${name}`;
   }
 
-  #onConnect(process: KnownProcess, record: RecNet, ts: number): void {
-    const { error } = record;
-    this.#give(
-      'net_connect',
-      process,
-      {
-        ...this.#base(record),
-        ...this.#local(record),
-        ...this.#peer(record),
-        ...(record.protocol === TCP && error === 0 && record.established > 0
-          ? { handshake_ms: ms(record.established - record.began) }
-          : {}),
-        ...(error !== 0 ? { errno: ERRNO.get(error) ?? `E${error}` } : record.established === 0 ? { partial: ['eof'] } : {}),
-      },
-      ts,
-    );
+  #localText(record: RecNet): string {
+    return isUnix(record) || record.local_port === 0 ? '' : `,"local":"${localPlace(record)}"`;
+  }
+
+  #onConnect(process: NetProcess, teller: Teller, record: RecNet, ts: number): boolean {
+    const { error, established, protocol } = record;
+    const handshake = protocol === TCP && error === 0 && established > 0 ? `,"handshake_ms":${ms(established - record.began)}` : '';
+    const end = error !== 0 ? `,"errno":"${errnoName(error)}"` : established === 0 ? ',"partial":["eof"]' : '';
+    const place = `${socketText(record)}${this.#localText(record)},${this.#peerText(process.key, record)}`;
+    return this.#give('net_connect', teller, place + handshake + end, ts);
   }
 
   /** At the end: a connection whose outcome is open. `record` is an entry of the kernel's table. */
   unfinished(bytes: Buffer, ts: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const record = this.#net.at(bytes, view, 0);
-    if (record.state !== NetState.NET_PENDING) return;
-    const process = this.processes.of(bytes, view, 0, ts);
-    this.processes.announce(process, ts);
-    this.#onConnect(process, this.#net.at(bytes, view, 0), ts);
+    const { state } = this.#net.at(bytes, view, 0);
+    if (state !== NetState.NET_PENDING && state !== NetState.NET_UNSAID) return;
     this.records++;
+    if (!this.#onNet(RecType.REC_NET_CONNECT, bytes, view, 0, ts)) this.dropped++;
   }
 
-  #onAccept(process: KnownProcess, record: RecNet, ts: number): void {
-    const isUnix = record.family === AF_UNIX;
-    const place = isUnix ? { local: unixPlace(Buffer.from(record.data(record.len))), peer: 'unix:' } : undefined;
-    this.#give('net_accept', process, { ...this.#base(record), ...(place ?? { ...this.#local(record), ...this.#peer(record) }) }, ts);
+  #onAccept(process: NetProcess, teller: Teller, record: RecNet, ts: number): boolean {
+    const place = isUnix(record)
+      ? `,${unixText('local', record)},"peer":"unix:"`
+      : `${this.#localText(record)},${this.#peerText(process.key, record)}`;
+    return this.#give('net_accept', teller, socketText(record) + place, ts);
   }
 
-  #onListen(process: KnownProcess, record: RecNet, ts: number): void {
-    const local =
-      record.family === AF_UNIX
-        ? unixPlace(Buffer.from(record.data(record.len)))
-        : placeOf(addressOf(record, record.local), record.local_port);
-    this.#give('net_listen', process, { ...this.#base(record), local, backlog: record.backlog }, ts);
+  #onListen(teller: Teller, record: RecNet, ts: number): boolean {
+    const local = isUnix(record) ? unixText('local', record) : `"local":"${localPlace(record)}"`;
+    return this.#give('net_listen', teller, `${socketText(record)},${local},"backlog":${record.backlog}`, ts);
   }
 
-  #onClose(process: KnownProcess, record: RecNet, ts: number): void {
+  #onClose(bytes: Buffer, view: DataView, at: number, ts: number): boolean {
+    const record = this.#net.at(bytes, view, at);
+    const found = this.processes.find(record.pid);
+    const process = found?.start === record.start_ns_exact ? found : undefined;
+    if (process !== undefined && !process.announced) this.processes.announce(process, ts);
+    const teller = this.#closer(process, bytes, view, at);
     const { first, established } = record;
-    this.#give(
+    const socket = socketOf(record);
+    const key = process?.key ?? `${record.pid}.${record.start_ns_exact}`;
+    const peer = this.#peerText(key, record);
+    const firstByte = first === 0 ? '' : `,"first_byte_ms":${ms(Math.max(0, first - established))}`;
+    const bytesMoved = `,"tx_bytes":${record.tx},"rx_bytes":${record.rx}`;
+    const given = this.#give(
       'net_close',
-      process,
-      {
-        ...this.#base(record),
-        ...this.#peer(record),
-        tx_bytes: record.tx,
-        rx_bytes: record.rx,
-        ...(first === 0 ? {} : { first_byte_ms: ms(Math.max(0, first - established)) }),
-        duration_ms: ms(ts - established),
-      },
+      teller,
+      `${socketText(record)},${peer}${bytesMoved}${firstByte},"duration_ms":${ms(ts - established)}`,
       ts,
     );
-    const left = this.#hellos.forget(socketOf(record));
-    if (left !== undefined) this.#giveHello(process, record, left, ts);
+    const left = this.#hellos.forget(socket);
+    if (left !== undefined) this.#giveHello(key, teller, record, left, ts);
+    this.#dns.forget(`${socket}>`);
+    this.#dns.forget(`${socket}<`);
+    return given;
   }
 
-  #onHello(process: KnownProcess, record: RecNet, ts: number): void {
+  #onHello(process: NetProcess, teller: Teller, record: RecNet, ts: number): boolean {
     const hello = this.#hellos.add(socketOf(record), record.offset, record.data(record.len), record.len < record.full);
-    if (hello !== undefined) this.#giveHello(process, record, hello, ts);
+    return hello === undefined || this.#giveHello(process.key, teller, record, hello, ts);
   }
 
-  #giveHello(process: KnownProcess, record: RecNet, hello: Buffer, ts: number): void {
-    const { name_by: _by, ...peer } = this.#peer(record);
-    this.#emitter.emit(
+  #giveHello(process: string, { who }: Teller, record: RecNet, hello: Buffer, ts: number): boolean {
+    const address = peerAddress(record);
+    const known = this.#names.of(process, address);
+    return this.#emitter.emit(
       'tls',
       'tls_client_hello',
-      { ...process.who?.who, socket: socketOf(record), ...peer, hello_b64: hello.toString('base64') },
+      {
+        ...who,
+        socket: socketOf(record),
+        peer: placeOf(address, record.peer_port),
+        ...(known === undefined ? {} : { name: known.name }),
+        hello_b64: hello.toString('base64'),
+      },
       ts,
+      0,
     );
   }
 
-  #onDns(process: KnownProcess, record: RecNet, ts: number): void {
+  #onDns(process: NetProcess, { who }: Teller, record: RecNet, ts: number): boolean {
     const piece = record.data(record.len);
+    const socket = socketOf(record);
     const isTcp = record.protocol === TCP;
     const cut = record.len < record.full;
     const way = record.received === 0 ? '>' : '<';
-    const messages = isTcp ? this.#dns.add(`${socketOf(record)}${way}`, piece, cut) : [piece];
+    const messages = isTcp ? this.#dns.add(`${socket}${way}`, piece, cut) : [piece];
+    const server = placeOf(peerAddress(record), record.peer_port || DNS_PORT);
+    let given = true;
     for (const bytes of messages) {
       const message = readDns(bytes);
-      // A receive that only looks (MSG_PEEK, a length) gives no message.
       if (message === undefined || message.answer !== (record.received === 1)) continue;
-      if (message.answer) this.#names.learn(message.name, message.addresses);
-      this.#emitter.emit(
-        'dns',
-        message.answer ? 'dns_answer' : 'dns_query',
-        {
-          ...process.who?.who,
-          socket: socketOf(record),
-          transport: isTcp ? 'tcp' : 'udp',
-          server: placeOf(addressOf(record, record.peer), record.peer_port || DNS_PORT),
-          query_id: message.id,
-          name: message.name,
-          qtype: message.qtype,
-          ...(message.answer
-            ? {
-                rcode: message.rcode,
-                ...(message.cname.length === 0 ? {} : { cname: message.cname }),
-                addresses: message.addresses,
-                ...(message.ttl === undefined ? {} : { ttl_s: message.ttl }),
-              }
-            : {}),
-        },
-        ts,
-      );
+      const { id, answer, name, qtype, rcode, cname, addresses, ttl } = message;
+      if (answer) this.#names.learn(process.key, name, addresses);
+      const answered = {
+        rcode,
+        ...(cname.length === 0 ? {} : { cname }),
+        addresses,
+        ...(ttl === undefined ? {} : { ttl_s: ttl }),
+      };
+      const data = { ...who, socket, transport: isTcp ? 'tcp' : 'udp', server, query_id: id, name, qtype, ...(answer ? answered : {}) };
+      if (!this.#emitter.emit('dns', answer ? 'dns_answer' : 'dns_query', data, ts, 0)) given = false;
     }
+    return given;
   }
 }

@@ -2,36 +2,47 @@
 import { MAX_HELLO_BYTES, readClientHello } from '../../protocols/client-hello.js';
 
 const MOST = 4096;
+const MOST_BYTES = 8 * 1024 * 1024;
 /** A DNS message over TCP has at most 65,535 bytes behind its length. */
 const LONGEST_DNS = 65_537;
 
 abstract class Pieces {
-  protected readonly held = new Map<string, Buffer>();
+  readonly #held = new Map<string, Buffer>();
+  #bytes = 0;
+  /** How often something had to be given up to make room. */
+  givenUp = 0;
 
   protected keep(key: string, bytes: Buffer): void {
-    this.held.delete(key);
-    this.held.set(key, bytes);
-    if (this.held.size <= MOST) return;
-    const [oldest] = this.held.keys();
-    if (oldest !== undefined) this.held.delete(oldest);
+    this.forget(key);
+    this.#held.set(key, bytes);
+    this.#bytes += bytes.length;
+    while (this.#held.size > MOST || this.#bytes > MOST_BYTES) {
+      const [oldest] = this.#held.keys();
+      if (oldest === undefined || oldest === key) return;
+      this.forget(oldest);
+      this.givenUp++;
+    }
   }
 
   forget(key: string): Buffer | undefined {
-    const bytes = this.held.get(key);
-    this.held.delete(key);
+    const bytes = this.#held.get(key);
+    if (bytes === undefined) return undefined;
+    this.#held.delete(key);
+    this.#bytes -= bytes.length;
     return bytes;
   }
 }
 
 export class Hellos extends Pieces {
-  /** The records of a hello, when this piece completes it or no other can. */
+  /** The records of a hello, when this piece completes it or no other can. `offset`: where the piece stands in it. */
   add(key: string, offset: number, piece: Buffer, cut: boolean): Buffer | undefined {
-    const before = offset === 0 ? undefined : this.held.get(key);
-    // Its beginning was lost.
-    if (offset !== 0 && before?.length !== offset) return this.forget(key);
-    const bytes = before === undefined ? Buffer.from(piece) : Buffer.concat([before, piece]);
+    const before = this.forget(key);
+    if (offset > (before?.length ?? 0)) {
+      // What stands between was lost; the beginning, if it is there, is all that will be known.
+      return before;
+    }
+    const bytes = offset === 0 || before === undefined ? Buffer.from(piece) : Buffer.concat([before.subarray(0, offset), piece]);
     const { state } = readClientHello(bytes);
-    this.forget(key);
     if (state === 'whole') return recordsOf(bytes);
     if (state === 'other') return undefined;
     if (state === 'damaged' || cut || bytes.length > MAX_HELLO_BYTES) return bytes;
@@ -51,7 +62,7 @@ function recordsOf(bytes: Buffer): Buffer {
 }
 
 export class DnsStreams extends Pieces {
-  /** The messages that a piece of a stream completes. */
+  /** The messages that a piece of a stream completes. `cut`: bytes behind it are missing. */
   add(key: string, piece: Buffer, cut: boolean): Buffer[] {
     const before = this.forget(key);
     const messages: Buffer[] = [];

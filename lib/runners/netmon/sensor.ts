@@ -1,43 +1,42 @@
 /** The network sensor: sockets at their outcome, DNS and TLS hellos. */
 import { fileURLToPath } from 'node:url';
-import { BpfError, BpfObject } from '../../bpf/index.js';
+import { BpfError, BpfObject, u32 } from '../../bpf/index.js';
 import { Counter } from '../../bpf/records.gen.js';
-import type { Probe } from '../../stream/event.js';
+import type { LossPlace, Probe } from '../../stream/event.js';
 import type { RecordHandler } from '../order.js';
 import type { TaskSnapshot } from '../scope-tables.js';
 import { bootNow, Sensor } from '../sensor.js';
 import { NetEvents } from './events.js';
 
-/** System calls at whose beginning or end something is seen: program, tracepoint. */
+/** System calls at whose end something is seen: program, call. */
 const SYSCALLS: readonly (readonly [string, string])[] = [
-  ['connect_enter', 'sys_enter_connect'],
-  ['connect_exit', 'sys_exit_connect'],
-  ['accept_exit', 'sys_exit_accept'],
-  ['accept4_exit', 'sys_exit_accept4'],
-  ['listen_enter', 'sys_enter_listen'],
-  ['write_enter', 'sys_enter_write'],
-  ['writev_enter', 'sys_enter_writev'],
-  ['sendto_enter', 'sys_enter_sendto'],
-  ['sendmsg_enter', 'sys_enter_sendmsg'],
-  ['sendmmsg_enter', 'sys_enter_sendmmsg'],
-  ['read_enter', 'sys_enter_read'],
-  ['read_exit', 'sys_exit_read'],
-  ['recvfrom_enter', 'sys_enter_recvfrom'],
-  ['recvfrom_exit', 'sys_exit_recvfrom'],
-  ['recvmsg_enter', 'sys_enter_recvmsg'],
-  ['recvmsg_exit', 'sys_exit_recvmsg'],
-  ['recvmmsg_enter', 'sys_enter_recvmmsg'],
-  ['recvmmsg_exit', 'sys_exit_recvmmsg'],
+  ['connect_exit', 'connect'],
+  ['accept_exit', 'accept'],
+  ['accept_exit', 'accept4'],
+  ['listen_exit', 'listen'],
+  ['write_exit', 'write'],
+  ['writev_exit', 'writev'],
+  ['sendto_exit', 'sendto'],
+  ['sendmsg_exit', 'sendmsg'],
+  ['sendmmsg_exit', 'sendmmsg'],
+  ['read_exit', 'read'],
+  ['readv_exit', 'readv'],
+  ['recvfrom_exit', 'recvfrom'],
+  ['recvmsg_exit', 'recvmsg'],
+  ['recvmmsg_exit', 'recvmmsg'],
 ];
 
 /** Without them nothing of TCP is seen. */
-const NEEDED = new Set(['net_state', 'connect_enter', 'connect_exit']);
+const NEEDED = new Set(['net_state', 'net_destroy', 'connect_exit']);
+
+/** Kinds of events whose records are counted apart when they are lost: by enum net_loss. */
+const KINDS: readonly string[] = ['net_connect', 'net_accept', 'net_listen', 'net_close', 'tls_client_hello', 'dns_query', 'dns_answer'];
 
 const NOT_COVERED = [
   'Datagrams to a peer that no connect(2) named: only DNS is seen of them. Closes and bytes of UDP and unix sockets.',
   'Connections that were open when the sensor started, and their closes.',
-  'DNS over TLS, HTTPS and QUIC, and questions to a resolver over another protocol (systemd-resolved by D-Bus or varlink). Answers that are read by readv or io_uring.',
-  'A ClientHello that is sent by io_uring, splice or sendfile, of QUIC, and of kernel threads.',
+  'DNS over TLS, HTTPS and QUIC, and questions to a resolver over another protocol (systemd-resolved by D-Bus or varlink).',
+  'What goes by io_uring: accepts, connects of UDP and unix sockets, DNS, hellos. Hellos of splice, sendfile, QUIC, and of kernel threads.',
   'System calls of 32-bit programs. Multipath TCP and SCTP.',
 ];
 
@@ -57,8 +56,13 @@ export class NetSensor extends Sensor {
   protected attach(_tasks: readonly TaskSnapshot[]): void {
     this.#events = new NetEvents(this.emitter);
     this.#attach('net_state', 'inet_sock_set_state', () => this.object.attachRawTracepoint('net_state', ''));
-    this.#attach('net_read', 'tcp_rcv_space_adjust', () => this.object.attachRawTracepoint('net_read', 'tcp_rcv_space_adjust'));
-    for (const [program, name] of SYSCALLS) this.#attach(program, name, () => this.object.attachTracepoint(program, 'syscalls', name));
+    for (const [program, name] of [
+      ['net_destroy', 'tcp_destroy_sock'],
+      ['net_read', 'tcp_rcv_space_adjust'],
+    ] as const)
+      this.#attach(program, name, () => this.object.attachRawTracepoint(program, name));
+    for (const [program, call] of SYSCALLS)
+      this.#attach(program, `sys_exit_${call}`, () => this.object.attachTracepoint(program, 'syscalls', `sys_exit_${call}`));
   }
 
   #attach(program: string, target: string, attach: () => unknown): void {
@@ -88,15 +92,27 @@ export class NetSensor extends Sensor {
     for (const task of tasks) this.#events.processes.snapshot(task.record, ns);
   }
 
-  #said = { ring: 0, limit: 0 };
+  /** What has been said of losses, by place and kind. */
+  readonly #said = new Map<string, number>();
+
+  #say(where: LossPlace, kind: string, lost: number, ns: number): void {
+    const key = `${where} ${kind}`;
+    const before = this.#said.get(key) ?? 0;
+    if (lost <= before) return;
+    this.#said.set(key, lost);
+    this.emitter.loss({ where, lost: lost - before, kind }, ns);
+  }
 
   protected sayLosses(ns: number): void {
     this.sayProcessLosses(ns);
-    const now = { ring: this.count(Counter.COUNT_LOST_RING), limit: this.count(Counter.COUNT_LOST_LIMIT) };
-    for (const where of ['ring', 'limit'] as const) {
-      if (now[where] > this.#said[where]) this.emitter.loss({ where, lost: now[where] - this.#said[where], kind: 'net_connect' }, ns);
-    }
-    this.#said = now;
+    const losses = this.object.map('losses');
+    KINDS.forEach((kind, index) => {
+      this.#say('ring', kind, Number(losses.sumPerCpu(u32(index))), ns);
+      this.#say('limit', kind, Number(losses.sumPerCpu(u32(KINDS.length + index))), ns);
+    });
+    const { hellos, dns } = this.#events.givenUp;
+    this.#say('reassembly', 'tls_client_hello', hellos, ns);
+    this.#say('reassembly', 'dns_answer', dns, ns);
     if (this.ending) this.#sayUnfinished();
   }
 
@@ -111,14 +127,18 @@ export class NetSensor extends Sensor {
   }
 
   protected totals(): { seen: number; lost: Record<string, number>; emitted: number } {
+    const { records, dropped } = this.#events;
     const lost: Record<string, number> = {};
-    const add = (where: string, n: number): void => {
-      if (n > 0) lost[where] = n;
-    };
-    add('ring', this.count(Counter.COUNT_LOST_RING));
-    add('limit', this.count(Counter.COUNT_LOST_LIMIT));
-    add('queue', this.#events.records - this.#events.emitted);
-    return { seen: this.count(Counter.COUNT_SEEN), emitted: this.#events.emitted, lost };
+    for (const [where, n] of [...this.#lostInKernel(), ['queue', dropped] as const]) if (n > 0) lost[where] = n;
+    return { seen: this.count(Counter.COUNT_SEEN), emitted: records - dropped, lost };
+  }
+
+  #lostInKernel(): [LossPlace, number][] {
+    return [
+      ['ring', this.count(Counter.COUNT_LOST_RING)],
+      ['copy', this.count(Counter.COUNT_LOST_COPY)],
+      ['limit', this.count(Counter.COUNT_LOST_LIMIT)],
+    ];
   }
 
   protected probesAttached(): number {
@@ -138,8 +158,7 @@ export class NetSensor extends Sensor {
   protected stopLooking(): void {}
 
   protected settled(): boolean {
-    return (
-      this.#events.records + this.count(Counter.COUNT_LOST_RING) + this.count(Counter.COUNT_LOST_LIMIT) >= this.count(Counter.COUNT_SEEN)
-    );
+    const lost = this.#lostInKernel().reduce((sum, [, n]) => sum + n, 0);
+    return this.#events.records + lost >= this.count(Counter.COUNT_SEEN);
   }
 }
