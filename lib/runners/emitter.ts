@@ -6,12 +6,18 @@ import { type SharedText, SslLines } from '../bpf/ssl-lines.js';
 import { randomStream } from '../stream/derive.js';
 import type { AnyEvent, Loss, LossPlace, Source } from '../stream/event.js';
 import type { Outlet } from '../stream/source.js';
+import type { KnownProcess } from './processes.js';
 
 /** What was dropped because too much waits for the reader. */
 interface Dropped {
   lost: number;
   bytes: number;
   since: number;
+}
+
+/** Gives the `process_info` of a process that another sensor has met, unless it has been given. */
+export interface Announcer {
+  announceFor(process: KnownProcess, ns: number, origin: 'snapshot' | 'first_seen'): void;
 }
 
 export interface EmitterOptions {
@@ -27,9 +33,11 @@ export class Emitter {
   readonly given = new Map<string, number>();
   windowCounts: Record<string, number> = {};
   windowLost: Record<string, number> = {};
-  /** Bulk events lost in user space, all in all. */
-  bulkLost = 0;
+  /** Bulk events lost in user space, by type, all in all. */
+  readonly bulkLost = new Map<string, number>();
   clockOffsetUs: number;
+  /** Whose part it is to tell who a process is, where several sensors are under one roof. */
+  announcer: Announcer | undefined;
   /** There when the reader takes lines: the addon's printer of bulk events. */
   lines: SslLines | undefined;
   readonly #queueBytes: number;
@@ -134,7 +142,7 @@ export class Emitter {
     dropped.lost++;
     dropped.bytes += bytes ?? 0;
     this.#dropped.set(kind, dropped);
-    if (bytes !== undefined) this.bulkLost++;
+    if (bytes !== undefined) this.bulkLost.set(kind, (this.bulkLost.get(kind) ?? 0) + 1);
     this.#countLost('queue', 1);
   }
 

@@ -4,7 +4,7 @@
  */
 import { RecHead } from '../bpf/records.gen.js';
 import type { Who } from '../stream/event.js';
-import type { Emitter } from './emitter.js';
+import type { Announcer, Emitter } from './emitter.js';
 import { factsOf, type ProcessFacts } from './proc.js';
 import { sameWho, whoBytes, whoOf } from './who.js';
 
@@ -47,9 +47,13 @@ export interface ProcessListener<P> {
   replaced(process: P, ns: number): void;
 }
 
+/** Lives that are over and need not be announced, should another sensor meet them late. */
+const ENDED_KNOWN = 4096;
+
 /** Processes by pid; those that have ended are taken out by whoever learns of it. */
-export class ProcessTable<P extends KnownProcess> {
+export class ProcessTable<P extends KnownProcess> implements Announcer {
   readonly #byPid = new Map<number, P>();
+  readonly #ended = new Set<string>();
   readonly #head = new RecHead();
   readonly #make: (pid: number, start: bigint) => P;
   readonly #emitter: Emitter;
@@ -76,6 +80,9 @@ export class ProcessTable<P extends KnownProcess> {
 
   delete(process: P): void {
     if (this.#byPid.get(process.pid) === process) this.#byPid.delete(process.pid);
+    if (this.#emitter.announcer !== this || !process.announced) return;
+    this.#ended.add(`${process.pid}.${process.start}`);
+    if (this.#ended.size > ENDED_KNOWN) this.#ended.delete(this.#ended.values().next().value as string);
   }
 
   get size(): number {
@@ -125,8 +132,26 @@ export class ProcessTable<P extends KnownProcess> {
   announce(process: P, ns: number, origin: 'snapshot' | 'first_seen' = 'first_seen'): void {
     if (process.announced || process.who === undefined) return;
     process.announced = true;
+    const { announcer } = this.#emitter;
+    if (announcer !== undefined && announcer !== this) {
+      announcer.announceFor(process, ns, origin);
+      return;
+    }
     process.facts ??= factsOf(process.pid);
     const { tid: _tid, thread: _thread, thread_b64: _b64, ...who } = process.who.who;
     this.#emitter.emit('process', 'process_info', { ...who, ...process.facts, origin }, ns);
+  }
+
+  /** Whether it gives `process_info` itself: another one looks up what /proc says then. */
+  get announces(): boolean {
+    const { announcer } = this.#emitter;
+    return announcer === undefined || announcer === this;
+  }
+
+  announceFor(process: KnownProcess, ns: number, origin: 'snapshot' | 'first_seen'): void {
+    if (this.#ended.has(`${process.pid}.${process.start}`)) return;
+    const ours = this.at(process.pid, process.start);
+    ours.who ??= process.who;
+    this.announce(ours, ns, origin);
   }
 }

@@ -261,6 +261,8 @@ export interface SensorStart {
   /** What this sensor cannot see here, as sentences. */
   not_covered: string[];
   limits: Record<string, number>;
+  /** The Kubernetes pod that the sensor runs in. */
+  pod?: string;
 }
 
 export interface Heartbeat {

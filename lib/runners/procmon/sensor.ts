@@ -42,6 +42,13 @@ const FILE_CALLS = [
 /** Room that events of files never take. */
 const KEPT_SHARE = 16;
 
+/** Of counts by event type, those of events that stand for a record each. */
+function sumOfOurs(counts: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const [type, n] of counts) if (/^(process_(?!info)|file_|dir_|cwd_|security_)/.test(type)) sum += n;
+  return sum;
+}
+
 export class ProcessSensor extends Sensor {
   readonly name = 'process';
   readonly #options: ProcessOptions;
@@ -58,6 +65,7 @@ export class ProcessSensor extends Sensor {
       minDurationNs: (options.minDurationMs ?? 0) * 1e6,
       dedup: options.dedup ?? false,
     });
+    if (options.roof !== undefined) this.emitter.announcer = this.#events.processes;
   }
 
   protected readonly onRecord: RecordHandler = (bytes, view, at, ts) => this.#events.record(bytes, view, at, ts);
@@ -145,9 +153,9 @@ export class ProcessSensor extends Sensor {
   /** What options leave out was never due. */
   protected totals(): { seen: number; lost: Record<string, number>; emitted: number } {
     const lost = this.#lostInKernel();
-    if (this.emitter.bulkLost > 0) lost.queue = this.emitter.bulkLost;
-    let emitted = 0;
-    for (const [type, n] of this.emitter.given) if (/^(process_(?!info)|file_|dir_|cwd_)/.test(type)) emitted += n;
+    const queue = sumOfOurs(this.emitter.bulkLost);
+    if (queue > 0) lost.queue = queue;
+    const emitted = sumOfOurs(this.emitter.given);
     return { seen: this.count(Counter.COUNT_SEEN) - this.#events.leftOut, emitted, lost };
   }
 

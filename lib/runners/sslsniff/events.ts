@@ -442,7 +442,7 @@ export class SslEvents {
     process.files.clear();
     process.unreadable.clear();
     process.announced = false;
-    process.facts = factsOf(process.pid);
+    process.facts = this.processes.announces ? factsOf(process.pid) : {};
     if (process.facts.args === undefined && process.facts.args_b64 === undefined) {
       // It has ended already: what the kernel saw of its arguments.
       process.facts = { ...process.facts, ...textListField('args', splitAtNul(Buffer.from(record.args(record.len)))) };
