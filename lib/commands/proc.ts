@@ -18,6 +18,12 @@ export const SENSOR_PART_OPTIONS: readonly OptionSpec[] = [
   { flags: '-d, --min-duration <ms>', type: 'count', description: 'Leave out the ends of processes that lived shorter.' },
   { flags: '--files', type: 'boolean', description: 'Tell what is done to files, too.' },
   {
+    flags: '--security',
+    type: 'boolean',
+    description:
+      'Tell what matters for security, too: becoming root, ptrace, listening, mounts, BPF, modules, namespaces, memory of other processes, programs that are memory alone, capabilities (each once for a process and outcome).',
+  },
+  {
     flags: '--dedup',
     type: 'boolean',
     description:
@@ -35,6 +41,7 @@ export function partOptions(options: Options): Omit<ProcessOptions, keyof Sensor
   return {
     ...(minDurationMs === undefined ? {} : { minDurationMs }),
     files: options.files === true,
+    security: options.security === true,
     dedup: options.dedup === true,
     env: listOf(options.env),
   };
