@@ -30,6 +30,11 @@ function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** What the record at `at` takes, with its header and padding. */
+function spaceOf(view: DataView, at: number): number {
+  return HEADER_BYTES + ((view.getUint32(at, true) + 7) & ~7);
+}
+
 export class TimeOrder {
   readonly #stamp = new RecStamp();
   /** By ring. */
@@ -51,31 +56,49 @@ export class TimeOrder {
 
   /** Takes one batch of a ring: records as u32 length, u32 unused, bytes, padding to 8. */
   batch(buffer: Buffer, rings: EmptyCheck, ring = 0): void {
-    const handle = this.#handlers[ring] as RecordHandler;
     const view = viewOf(buffer);
     const stamp = this.#stamp;
-    const places: number[] = [];
-    const times: number[] = [];
     let sorted = true;
     let last = 0;
     let floors = this.#horizons[ring] as number;
-    for (let at = 0; at + HEADER_BYTES <= buffer.length; ) {
-      const length = view.getUint32(at, true);
+    for (let at = 0; at + HEADER_BYTES <= buffer.length; at += spaceOf(view, at)) {
       stamp.at(buffer, view, at + HEADER_BYTES);
       const { ts, floor } = stamp;
       if (ts < last) sorted = false;
       last = ts;
       if (floor > floors) floors = floor;
-      places.push(at + HEADER_BYTES);
-      times.push(ts);
-      at += HEADER_BYTES + ((length + 7) & ~7);
     }
     this.#horizons[ring] = floors;
     this.#look(rings);
-    const horizon = this.#horizon;
+    const held = this.#held.at(-1)?.ts ?? 0;
+    const first = buffer.length < HEADER_BYTES ? 0 : stamp.at(buffer, view, HEADER_BYTES).ts;
+    if (sorted && held <= first) this.#pass(buffer, view, ring);
+    else this.#sort(buffer, view, ring);
+  }
 
+  /** A batch in order, behind everything that is held: as most are. */
+  #pass(buffer: Buffer, view: DataView, ring: number): void {
+    const handle = this.#handlers[ring] as RecordHandler;
+    const horizon = this.#horizon;
+    this.#release();
+    for (let at = 0; at + HEADER_BYTES <= buffer.length; at += spaceOf(view, at)) {
+      const { ts } = this.#stamp.at(buffer, view, at + HEADER_BYTES);
+      if (ts <= horizon) handle(buffer, view, at + HEADER_BYTES, ts);
+      else this.#hold(ts, buffer.subarray(at + HEADER_BYTES, at + HEADER_BYTES + view.getUint32(at, true)), ring);
+    }
+  }
+
+  #sort(buffer: Buffer, view: DataView, ring: number): void {
+    const handle = this.#handlers[ring] as RecordHandler;
+    const horizon = this.#horizon;
+    const places: number[] = [];
+    const times: number[] = [];
+    for (let at = 0; at + HEADER_BYTES <= buffer.length; at += spaceOf(view, at)) {
+      places.push(at + HEADER_BYTES);
+      times.push(this.#stamp.at(buffer, view, at + HEADER_BYTES).ts);
+    }
     const order = places.map((_, index) => index);
-    if (!sorted) order.sort((a, b) => (times[a] as number) - (times[b] as number) || a - b);
+    order.sort((a, b) => (times[a] as number) - (times[b] as number) || a - b);
     let held = 0;
     for (const index of order) {
       const ts = times[index] as number;

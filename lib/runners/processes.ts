@@ -2,6 +2,7 @@
  * Processes as the records of any sensor tell of them: who they are, told from their numbers, and each announced by a
  * `process_info` before the first event of it. A sensor of its own adds to a process what it needs to know.
  */
+import type { SharedText } from '../bpf/record-lines.js';
 import { RecHead } from '../bpf/records.gen.js';
 import type { Who } from '../stream/event.js';
 import type { Announcer, Emitter } from './emitter.js';
@@ -12,6 +13,8 @@ import { sameWho, whoBytes, whoOf } from './who.js';
 export interface WhoSaid {
   readonly bytes: Buffer;
   readonly who: Who;
+  /** What lines of one kind begin with, for the addon's printer. */
+  head?: SharedText;
 }
 
 /** Threads of one process whose names are kept. */
@@ -53,6 +56,8 @@ const ENDED_KNOWN = 4096;
 /** Processes by pid; those that have ended are taken out by whoever learns of it. */
 export class ProcessTable<P extends KnownProcess> implements Announcer {
   readonly #byPid = new Map<number, P>();
+  /** The one of the last record. */
+  #latest: P | undefined;
   readonly #ended = new Set<string>();
   readonly #head = new RecHead();
   readonly #make: (pid: number, start: bigint) => P;
@@ -95,6 +100,15 @@ export class ProcessTable<P extends KnownProcess> implements Announcer {
 
   /** The process of a record, with who the record is of in `who`. */
   of(bytes: Buffer, view: DataView, at: number, ns: number): P {
+    const latest = this.#latest;
+    // Records come in runs of one thread.
+    if (latest?.who !== undefined && this.#byPid.get(latest.pid) === latest && sameWho(latest.who.bytes, bytes, at)) return latest;
+    const process = this.#find(bytes, view, at, ns);
+    this.#latest = process;
+    return process;
+  }
+
+  #find(bytes: Buffer, view: DataView, at: number, ns: number): P {
     const head = this.#head.at(bytes, view, at);
     const known = this.#byPid.get(head.pid);
     let process: P;
