@@ -50,61 +50,87 @@ static __always_inline struct path_scratch *scratch_of(void)
 	return bpf_map_lookup_elem(&path_scratch, &zero);
 }
 
+struct walk_state {
+	struct dentry *dentry, *root;
+	struct mount *mount;
+};
+
+/* One name, or one mount, up. False at the end. */
+static __always_inline bool walk_one(struct walk_state *at, struct path_walk *w, struct path_scratch *s)
+{
+	struct dentry *dentry = at->dentry, *parent;
+	struct mount *mount = at->mount;
+	struct qstr name = {};
+	__u32 length, pos;
+
+	if (dentry == at->root) {
+		struct mount *up = BPF_CORE_READ(mount, mnt_parent);
+
+		if (up == mount || !up) {
+			s->cut = 0;
+			return false;
+		}
+		at->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		at->mount = up;
+		at->root = BPF_CORE_READ(up, mnt.mnt_root);
+		return true;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	bpf_core_read(&name, sizeof(name), &dentry->d_name);
+	length = name.len;
+	pos = w->pos;
+	if (length > NAME_MOST || pos <= length + 1)
+		return false;
+	pos -= length + 1;
+	asm volatile("" : "+r"(pos));
+	w->pos = pos;
+	w->walk[pos & (WALK_BYTES - 1)] = '/';
+	asm volatile("" : "+r"(length));
+	bpf_probe_read_kernel(&w->walk[(pos & (WALK_BYTES - 1)) + 1], length & NAME_MOST, name.name);
+	/* A file that is in no directory: of a memfd, a pipe. */
+	if (parent == dentry) {
+		s->cut = 0;
+		return false;
+	}
+	at->dentry = parent;
+	return true;
+}
+
+static long walk_step(__u32 index, struct walk_state *at)
+{
+	__u32 zero = 0;
+	struct path_scratch *s = bpf_map_lookup_elem(&path_scratch, &zero);
+	struct path_walk *w = bpf_map_lookup_elem(&path_walk, &zero);
+
+	return !s || !w || !walk_one(at, w, s);
+}
+
 /*
  * Writes the path to the end of `walk` and returns its length; 0 for the root itself. Sets `cut`. No static function: so
- * the verifier looks at it once, and not for each of its callers.
+ * the verifier looks at it once, and not for each of its callers. Where there is bpf_loop, it looks at one step of it.
  */
 __noinline __u32 walk_up(__u64 dentry_at, __u64 vfsmount_at)
 {
 	__u32 zero = 0;
 	struct path_scratch *s = bpf_map_lookup_elem(&path_scratch, &zero);
 	struct path_walk *w = bpf_map_lookup_elem(&path_walk, &zero);
-	struct dentry *dentry = (void *)dentry_at;
 	struct mount *mount = (void *)(vfsmount_at - bpf_core_field_offset(struct mount, mnt));
-	struct dentry *root;
+	struct walk_state at = {};
 
 	if (!s || !w || !dentry_at || !vfsmount_at)
 		return 0;
+	at.dentry = (void *)dentry_at;
+	at.mount = mount;
+	at.root = BPF_CORE_READ(mount, mnt.mnt_root);
 	s->cut = 1;
 	w->pos = WALK_BYTES;
-	root = BPF_CORE_READ(mount, mnt.mnt_root);
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {
+		bpf_loop(WALK_STEPS, walk_step, &at, 0);
+	} else {
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < WALK_STEPS; i++) {
-		struct dentry *parent;
-		struct qstr name = {};
-		__u32 length, pos;
-
-		if (dentry == root) {
-			struct mount *up = BPF_CORE_READ(mount, mnt_parent);
-
-			if (up == mount || !up) {
-				s->cut = 0;
+		for (int i = 0; i < WALK_STEPS; i++)
+			if (!walk_one(&at, w, s))
 				break;
-			}
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = up;
-			root = BPF_CORE_READ(mount, mnt.mnt_root);
-			continue;
-		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		name.len = BPF_CORE_READ(dentry, d_name.len);
-		name.name = BPF_CORE_READ(dentry, d_name.name);
-		length = name.len;
-		pos = w->pos;
-		if (length > NAME_MOST || pos <= length + 1)
-			break;
-		pos -= length + 1;
-		asm volatile("" : "+r"(pos));
-		w->pos = pos;
-		w->walk[pos & (WALK_BYTES - 1)] = '/';
-		asm volatile("" : "+r"(length));
-		bpf_probe_read_kernel(&w->walk[(pos & (WALK_BYTES - 1)) + 1], length & NAME_MOST, name.name);
-		/* A file that is in no directory: of a memfd, a pipe. */
-		if (parent == dentry) {
-			s->cut = 0;
-			break;
-		}
-		dentry = parent;
 	}
 	return WALK_BYTES - w->pos;
 }

@@ -164,14 +164,46 @@ __noinline int tell_file(struct file_call *call, __u64 file_at, __s64 result, __
 #define FAILED_ARGS 64
 #define FAILED_BYTES 8192
 
+struct args_state {
+	__u64 list;
+	__u32 at;
+	__u32 index;
+};
+
+/* Appends the next argument. False at the end. */
+static __always_inline bool add_argument(struct args_state *to, struct path_scratch *s)
+{
+	__u32 at = to->at;
+	__u64 arg = 0;
+	long length;
+
+	if (bpf_probe_read_user(&arg, sizeof(arg), (void *)(to->list + to->index * 8)) || !arg || at >= FAILED_BYTES)
+		return false;
+	asm volatile("" : "+r"(at));
+	length = bpf_probe_read_user_str(&s->text[at & (FAILED_BYTES - 1)], NAME_BYTES, (void *)arg);
+	if (length <= 0)
+		return false;
+	to->at = at + length;
+	to->index++;
+	return true;
+}
+
+static long argument_step(__u32 index, struct args_state *to)
+{
+	struct path_scratch *s = scratch_of();
+
+	return !s || !add_argument(to, s);
+}
+
 /* An exec that failed: the program is still the old one, and its arguments are where it has them. */
 static __always_inline int tell_failed_exec(struct call_end *ctx, __s64 result, __u32 filename, __u32 argv)
 {
 	struct path_scratch *s = scratch_of();
 	struct scope_key key = {};
 	struct registers r = {};
+	struct args_state args = {};
 	struct rec_proc_exec *rec;
-	__u64 floor, list;
+	__u64 floor;
 	__u32 at, names, n;
 
 	if (result >= 0 || !s || !in_scope(&key))
@@ -179,21 +211,17 @@ static __always_inline int tell_failed_exec(struct call_end *ctx, __s64 result, 
 	count(COUNT_SEEN, 1);
 	registers_of(&r);
 	names = add_user_text(s, 0, filename ? r.a[1] : r.a[0]);
-	list = argv == 1 ? r.a[1] : r.a[2];
-	at = names;
+	args.list = argv == 1 ? r.a[1] : r.a[2];
+	args.at = names;
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {
+		bpf_loop(FAILED_ARGS, argument_step, &args, 0);
+	} else {
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < FAILED_ARGS; i++) {
-		__u64 arg = 0;
-		long length;
-
-		if (bpf_probe_read_user(&arg, sizeof(arg), (void *)(list + i * 8)) || !arg || at >= FAILED_BYTES)
-			break;
-		asm volatile("" : "+r"(at));
-		length = bpf_probe_read_user_str(&s->text[at & (FAILED_BYTES - 1)], NAME_BYTES, (void *)arg);
-		if (length <= 0)
-			break;
-		at += length;
+		for (int i = 0; i < FAILED_ARGS; i++)
+			if (!add_argument(&args, s))
+				break;
 	}
+	at = args.at;
 	floor = bpf_ktime_get_boot_ns();
 	rec = bpf_ringbuf_reserve(&ring, sizeof(*rec) + FAILED_BYTES + NAME_BYTES, 0);
 	if (!rec) {

@@ -22,6 +22,7 @@ enum rec_type {
 	/* tracer-proc: 32 to 63 */
 	REC_PROC_EXEC = 32,
 	REC_FILE = 33,
+	REC_SECURITY = 34,
 	/* netmon: 64 to 95. */
 	REC_NET_CONNECT = 64,
 	REC_NET_ACCEPT = 65,
@@ -309,6 +310,34 @@ struct rec_file {
 	__u16 name_len;
 	__u16 new_base_len;
 	__u16 new_name_len;
+	__u8 text[];
+};
+
+enum security_kind {
+	SECURITY_SETUID_ROOT = 1,
+	SECURITY_PTRACE = 2,
+	SECURITY_LISTEN = 3,
+	SECURITY_MOUNT = 4,
+	SECURITY_BPF = 5,
+	SECURITY_MODULE_LOAD = 6,
+	SECURITY_SETNS = 7,
+	SECURITY_UNSHARE = 8,
+	SECURITY_PROCESS_VM_READ = 9,
+	SECURITY_PROCESS_VM_WRITE = 10,
+	SECURITY_MEMFD_EXEC = 11,
+	SECURITY_CAPABILITY = 12,
+};
+
+/*
+ * What --security tells. args[0] is which of the kind's calls it was, or its first number; the others are as
+ * lib/runners/procmon/security-events.ts reads them. Bytes: three texts.
+ */
+struct rec_security {
+	REC_HEAD
+	__u64 args[5];
+	__s64 result;
+	__u16 kind;
+	__u16 text_len[3];
 	__u8 text[];
 };
 

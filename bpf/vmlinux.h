@@ -68,6 +68,7 @@ struct bpf_raw_tracepoint_args {
 enum bpf_func_id {
 	BPF_FUNC_get_current_task_btf = 158, /* 5.11 */
 	BPF_FUNC_get_attach_cookie = 174,    /* 5.15 */
+	BPF_FUNC_loop = 181,		     /* 5.17 */
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -121,7 +122,7 @@ typedef struct {
 } kuid_t;
 
 struct cred {
-	kuid_t uid;
+	kuid_t uid, euid;
 };
 
 struct mm_struct {

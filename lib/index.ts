@@ -1,5 +1,6 @@
 /** The package's public face: `import { … } from 'tracer-filters'`. */
 export * from './analyzers/index.js';
+export { AgentRunner, type AgentRunnerOptions } from './runners/agent/runner.js';
 export { NetRunner, type NetRunnerOptions } from './runners/netmon/runner.js';
 export { ProcessRunner, type ProcessRunnerOptions } from './runners/procmon/runner.js';
 export { SslRunner, type SslRunnerOptions } from './runners/sslsniff/runner.js';

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Prints ssl_data records as lines of NDJSON, many at a call. JavaScript does the model (who, which session, in which
+ * Prints the records of which a stream has the most, ssl_data and file_open, as lines of NDJSON, many at a call. JavaScript does the model (who, which session, in which
  * order) and hands over a plan; what is read from the record and printed here is numbers and bytes. The printer in
- * TypeScript (lib/runners/sslsniff/events.ts with lib/stream/payload.ts) makes the same lines and is the oracle in the
- * tests.
+ * TypeScript (lib/runners/sslsniff/events.ts, lib/runners/procmon/file-events.ts, with lib/stream/payload.ts) makes the
+ * same lines and is the oracle in the tests.
  */
 #define _GNU_SOURCE
 #include "native.h"
@@ -19,6 +19,7 @@
 /* What a line takes besides its head, tail and payload (303), and what a stretch of escapes may take too much (6 * STRETCH). */
 #define FIXED_ROOM 1024
 
+_Static_assert(sizeof(struct rec_file) == offsetof(struct rec_file, text), "the bytes follow the fields at once");
 _Static_assert(sizeof(struct rec_ssl_data) == offsetof(struct rec_ssl_data, data), "the bytes follow the fields at once");
 
 /* One line to print: a record in the batch, and two stretches of the texts. */
@@ -190,12 +191,12 @@ static const uint8_t *put_blocks(uint8_t **out, const uint8_t *in, const uint8_t
 #define STRETCH 64
 
 /*
- * The bytes as the inside of a JSON string; NULL when they are not valid UTF-8, hold a NUL, or would be longer than
- * their base64. (payload.ts: fitsText and JSON.stringify.)
+ * The bytes as the inside of a JSON string; NULL when they are not valid UTF-8, hold a NUL, or would not end at `limit` or
+ * before. (JSON.stringify.)
  */
-static uint8_t *put_text(uint8_t *out, const uint8_t *in, size_t len)
+static uint8_t *put_text_within(uint8_t *out, const uint8_t *in, size_t len, const uint8_t *limit)
 {
-	const uint8_t *end = in + len, *limit = out + (len + 2) / 3 * 4;
+	const uint8_t *end = in + len;
 
 	while (in < end) {
 		const uint8_t *stretch = end - in > STRETCH ? in + STRETCH : end;
@@ -220,6 +221,12 @@ static uint8_t *put_text(uint8_t *out, const uint8_t *in, size_t len)
 			return NULL;
 	}
 	return out;
+}
+
+/* The same, NULL also when it would be longer than its base64. (payload.ts: fitsText.) */
+static uint8_t *put_text(uint8_t *out, const uint8_t *in, size_t len)
+{
+	return put_text_within(out, in, len, out + (len + 2) / 3 * 4);
 }
 
 static uint8_t *put_base64(uint8_t *out, const uint8_t *in, size_t len)
@@ -260,7 +267,63 @@ static uint8_t *put_payload(uint8_t *out, const uint8_t *data, size_t len)
 	return PUT(end, "\"}}\n");
 }
 
-/* Everything of a line behind its id. */
+#define LONGEST_ESCAPE 6
+/* Where a name was relative to, a slash, and the name. */
+static uint8_t joined[65536 * 2 + 1];
+
+/* A path, or its base64. (payload.ts: textField.) */
+static uint8_t *put_path(uint8_t *out, const uint8_t *path, size_t len)
+{
+	uint8_t *start = out, *end;
+
+	out = PUT(out, ",\"path\":\"");
+	end = put_text_within(out, path, len, out + len * LONGEST_ESCAPE);
+	if (!end) {
+		out = PUT(start, ",\"path_b64\":\"");
+		end = put_base64(out, path, len);
+	}
+	return PUT(end, "\"");
+}
+
+/* Everything of a file_open behind its id. The head ends before the path; the tail is what follows it. */
+static uint8_t *put_open(uint8_t *out, const uint8_t *record, const struct plan_item *item, const uint8_t *texts,
+			 int64_t clock_offset_us)
+{
+	const uint8_t *path = record + offsetof(struct rec_file, text);
+	struct rec_file fixed;
+	size_t len;
+
+	memcpy(&fixed, record, sizeof(fixed));
+	len = (size_t)fixed.base_len + fixed.name_len;
+	out = PUT(out, "\",\"timestamp\":");
+	out = put_milliseconds(out, (uint64_t)((int64_t)(fixed.ts / 1000) + clock_offset_us));
+	out = put_bytes(out, texts + item->head_at, item->head_len);
+	if (fixed.name_len && path[fixed.base_len] != '/') {
+		memcpy(joined, path, fixed.base_len);
+		joined[fixed.base_len] = '/';
+		memcpy(joined + fixed.base_len + 1, path + fixed.base_len, fixed.name_len);
+		out = put_path(out, joined, len + 1);
+	} else if (len) {
+		out = put_path(out, path, len);
+	} else {
+		out = put_path(out, (const uint8_t *)"/", 1);
+	}
+	out = put_bytes(out, texts + item->tail_at, item->tail_len);
+	if (fixed.facts & HAS_FILE) {
+		out = PUT(out, ",\"file_id\":\"");
+		out = put_number(out, fixed.device >> 20);
+		*out++ = ':';
+		out = put_number(out, fixed.device & 0xfffff);
+		*out++ = ':';
+		out = put_number(out, fixed.inode);
+		*out++ = ':';
+		out = put_number(out, fixed.generation);
+		*out++ = '"';
+	}
+	return PUT(out, "}}\n");
+}
+
+/* Everything of an ssl_data behind its id. */
 static uint8_t *put_record(uint8_t *out, const uint8_t *record, const struct rec_ssl_data *fixed, const struct plan_item *item,
 			   const uint8_t *texts, int64_t clock_offset_us)
 {
@@ -282,11 +345,37 @@ static uint8_t *put_record(uint8_t *out, const uint8_t *record, const struct rec
 	return put_payload(out, record + offsetof(struct rec_ssl_data, data), fixed->len);
 }
 
+/* What the bytes of a record may take, printed. -1 when it is cut off. */
+static int64_t room_of(const uint8_t *batch, size_t batch_len, uint32_t at, uint16_t *type)
+{
+	size_t fixed = sizeof(struct rec_ssl_data), growth = 0;
+	uint32_t len;
+
+	if ((uint64_t)at + sizeof(struct rec_stamp) > batch_len)
+		return -1;
+	memcpy(type, batch + at + offsetof(struct rec_stamp, type), sizeof(*type));
+	memcpy(&len, batch + at + offsetof(struct rec_stamp, len), sizeof(len));
+	if (*type == REC_FILE) {
+		struct rec_file file;
+
+		fixed = sizeof(file);
+		growth = LONGEST_ESCAPE;
+		if ((uint64_t)at + fixed > batch_len)
+			return -1;
+		memcpy(&file, batch + at, sizeof(file));
+		if ((uint32_t)file.base_len + file.name_len > len)
+			return -1;
+	}
+	if ((uint64_t)at + fixed + len > batch_len)
+		return -1;
+	return growth ? (int64_t)len * (int64_t)growth : ((int64_t)len + 2) / 3 * 4;
+}
+
 /*
- * formatSslData(batch, plan, count, texts, stream, firstN, clockOffsetUs, out): bytes written. plan: count times five
+ * formatRecords(batch, plan, count, texts, stream, firstN, clockOffsetUs, out): bytes written. plan: count times five
  * u32 (struct plan_item). stream: the id up to its number. Throws when something lies outside of its buffer.
  */
-static napi_value format_ssl_data(napi_env env, napi_callback_info info)
+static napi_value format_records(napi_env env, napi_callback_info info)
 {
 	uint8_t *batch, *plan, *texts, *out, *at;
 	size_t batch_len, plan_len, texts_len, out_len, stream_len;
@@ -304,23 +393,29 @@ static napi_value format_ssl_data(napi_env env, napi_callback_info info)
 		return throw_text(env, "the plan is shorter than its count");
 	at = out;
 	for (i = 0; i < count; i++) {
-		struct rec_ssl_data fixed;
 		struct plan_item item;
+		uint16_t type;
+		int64_t room;
 
 		memcpy(&item, plan + (size_t)i * sizeof(item), sizeof(item));
-		if ((uint64_t)item.record + sizeof(fixed) > batch_len)
+		room = room_of(batch, batch_len, item.record, &type);
+		if (room < 0)
 			return throw_text(env, "a record is cut off");
-		memcpy(&fixed, batch + item.record, sizeof(fixed));
-		if ((uint64_t)item.record + offsetof(struct rec_ssl_data, data) + fixed.len > batch_len)
-			return throw_text(env, "the bytes of a record are cut off");
 		if ((uint64_t)item.head_at + item.head_len > texts_len || (uint64_t)item.tail_at + item.tail_len > texts_len)
 			return throw_text(env, "a text is cut off");
-		if ((uint64_t)(at - out) + item.head_len + item.tail_len + ((uint64_t)fixed.len + 2) / 3 * 4 + FIXED_ROOM > out_len)
+		if ((uint64_t)(at - out) + item.head_len + item.tail_len + (uint64_t)room + FIXED_ROOM > out_len)
 			return throw_text(env, "the output is too small");
 		at = PUT(at, "{\"id\":\"");
 		at = put_bytes(at, stream, stream_len);
 		at = put_number(at, (uint64_t)(n + i));
-		at = put_record(at, batch + item.record, &fixed, &item, texts, clock_offset_us);
+		if (type == REC_FILE) {
+			at = put_open(at, batch + item.record, &item, texts, clock_offset_us);
+		} else {
+			struct rec_ssl_data fixed;
+
+			memcpy(&fixed, batch + item.record, sizeof(fixed));
+			at = put_record(at, batch + item.record, &fixed, &item, texts, clock_offset_us);
+		}
 	}
 	return js_number(env, (double)(at - out));
 }
@@ -328,7 +423,7 @@ static napi_value format_ssl_data(napi_env env, napi_callback_info info)
 void lines_register(napi_env env, napi_value exports)
 {
 	static const struct function list[] = {
-		{ "formatSslData", format_ssl_data },
+		{ "formatRecords", format_records },
 	};
 
 	JS_FUNCTIONS(env, exports, list);

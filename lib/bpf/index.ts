@@ -4,6 +4,6 @@ export { bootTimeNs, clockOffsetNs } from './clock.js';
 export { BpfError } from './errors.js';
 export { BpfMap, UPDATE, u32 } from './map.js';
 export { BpfObject, closeLinks, type Global, Link, type UprobeTarget } from './object.js';
+export { RecordLines, type SharedText } from './record-lines.js';
 export { Ring, type RingConsumer, type RingOptions } from './ring.js';
 export { type CommandEnd, type ExecFailure, SpawnError, type SpawnOptions, type StoppedCommand, spawnStopped } from './spawn.js';
-export { type SharedText, SslLines } from './ssl-lines.js';

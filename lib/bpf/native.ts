@@ -107,7 +107,7 @@ export interface Native {
   ): { fd: number } | { fd?: undefined; errno: string; log: string };
   tryClose(fd: number): void;
   tryMap(type: number, keySize: number, valueSize: number, maxEntries: number): string | undefined;
-  formatSslData(
+  formatRecords(
     batch: Buffer,
     plan: Buffer,
     count: number,

@@ -101,11 +101,20 @@ export async function outputFor(options: Options, warn: (sentence: string) => vo
 }
 
 /** What stdout can show. */
-function terminal(): { color: boolean; columns: number } {
+function terminal(): { color: boolean; columns: number; rows: number } {
   const { env } = process;
   const forced = env.FORCE_COLOR !== undefined && env.FORCE_COLOR !== '' && env.FORCE_COLOR !== '0';
   const refused = (env.NO_COLOR !== undefined && env.NO_COLOR !== '') || env.TERM === 'dumb';
-  return { color: forced || (isatty(1) && !refused), columns: columns(0) };
+  const draws = isatty(1) && env.TERM !== 'dumb';
+  return {
+    color: forced || (isatty(1) && !refused),
+    get columns() {
+      return columns(0);
+    },
+    get rows() {
+      return draws && process.stdout.rows > 0 ? process.stdout.rows : 0;
+    },
+  };
 }
 
 /** The width of the terminal, or of `COLUMNS`; `otherwise` when stdout is none. */

@@ -1,6 +1,7 @@
 /** `tracer-proc`: what processes do. */
-import { type ProcessMode, ProcessSensor } from '../runners/procmon/sensor.js';
-import type { Options, SourceCommand } from '../stream/command.js';
+import { type ProcessMode, type ProcessOptions, ProcessSensor } from '../runners/procmon/sensor.js';
+import type { SensorOptions } from '../runners/sensor.js';
+import type { OptionSpec, Options, SourceCommand } from '../stream/command.js';
 import { CommandError, EXIT } from '../stream/exit.js';
 import { BUFFER_OPTIONS, listOf, numberOf, SCOPE_OPTIONS, sensorOptions } from './sensor-options.js';
 
@@ -10,6 +11,40 @@ function modeOf(value: unknown): ProcessMode {
   const mode = value === undefined ? 'filter' : String(value);
   if (!MODES.includes(mode)) throw new CommandError(EXIT.usage, `there is no mode "${mode}"`, `-m takes ${MODES.join(', ')}`);
   return mode as ProcessMode;
+}
+
+/** Those that tracer-agent has as well. */
+export const SENSOR_PART_OPTIONS: readonly OptionSpec[] = [
+  { flags: '-d, --min-duration <ms>', type: 'count', description: 'Leave out the ends of processes that lived shorter.' },
+  { flags: '--files', type: 'boolean', description: 'Tell what is done to files, too.' },
+  {
+    flags: '--security',
+    type: 'boolean',
+    description:
+      'Tell what matters for security, too: becoming root, ptrace, listening, mounts, BPF, modules, namespaces, memory of other processes, programs that are memory alone, capabilities (each once for a process and outcome).',
+  },
+  {
+    flags: '--dedup',
+    type: 'boolean',
+    description:
+      'With --files: tell a process’s opens of one file for reading with one outcome once, and count the rest. Never leaves out a write, a creation or a deletion.',
+  },
+  {
+    flags: '--env <name...>',
+    type: 'list',
+    description: 'Tell these environment variables of programs, besides those that name an agent’s session.',
+  },
+];
+
+export function partOptions(options: Options): Omit<ProcessOptions, keyof SensorOptions | 'mode'> {
+  const minDurationMs = numberOf(options.minDuration);
+  return {
+    ...(minDurationMs === undefined ? {} : { minDurationMs }),
+    files: options.files === true,
+    security: options.security === true,
+    dedup: options.dedup === true,
+    env: listOf(options.env),
+  };
 }
 
 export const command: SourceCommand = {
@@ -27,19 +62,7 @@ export const command: SourceCommand = {
       description:
         'filter: only what is watched (default). process: processes of everybody, files of what is watched. all: everything of everybody.',
     },
-    { flags: '-d, --min-duration <ms>', type: 'count', description: 'Leave out the ends of processes that lived shorter.' },
-    { flags: '--files', type: 'boolean', description: 'Tell what is done to files, too.' },
-    {
-      flags: '--dedup',
-      type: 'boolean',
-      description:
-        'With --files: tell a process’s opens of one file for reading with one outcome once, and count the rest. Never leaves out a write, a creation or a deletion.',
-    },
-    {
-      flags: '--env <name...>',
-      type: 'list',
-      description: 'Tell these environment variables of programs, besides those that name an agent’s session.',
-    },
+    ...SENSOR_PART_OPTIONS,
     ...BUFFER_OPTIONS,
     { flags: '-v, --verbose', type: 'boolean', description: 'Say on stderr what is probed.' },
   ],
@@ -51,14 +74,10 @@ export const command: SourceCommand = {
     { run: 'sudo tracer-proc --files -c claude | tracer-show', shows: 'what an agent runs, and which files it touches' },
   ],
   open(options: Options, args: readonly string[]) {
-    const minDurationMs = numberOf(options.minDuration);
     return new ProcessSensor({
       ...sensorOptions('tracer-proc', options, args),
+      ...partOptions(options),
       mode: modeOf(options.mode),
-      ...(minDurationMs === undefined ? {} : { minDurationMs }),
-      files: options.files === true,
-      dedup: options.dedup === true,
-      env: listOf(options.env),
     });
   },
 };

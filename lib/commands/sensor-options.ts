@@ -38,6 +38,17 @@ export const BUFFER_OPTIONS: readonly OptionSpec[] = [
     description: 'Drop data, and say so, while more than this waits for a slow reader.',
   },
   { flags: '--heartbeat <ms>', type: 'count', default: '1000', description: 'Milliseconds between heartbeats.' },
+  {
+    flags: '--heartbeat-file <file>',
+    type: 'string',
+    completes: 'file',
+    description: 'Touch this file at each heartbeat: a liveness probe looks how old it is.',
+  },
+  {
+    flags: '--collector-id <name>',
+    type: 'string',
+    description: 'Say in sensor_start who collects; NODE_NAME and POD_NAME of the environment are said as node and pod.',
+  },
 ];
 
 export function listOf(value: unknown): string[] {
@@ -63,6 +74,8 @@ export function sensorOptions(program: string, options: Options, args: readonly 
     ...(ringBytes === undefined ? {} : { ringBytes }),
     ...(queueBytes === undefined ? {} : { queueBytes }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    ...(typeof options.collectorId === 'string' ? { collectorId: options.collectorId } : {}),
+    ...(typeof options.heartbeatFile === 'string' ? { heartbeatFile: options.heartbeatFile } : {}),
     verbose: options.verbose === true,
     ownProcess: true,
     // Each file of a rotation is made in a directory of the user's and given to them.

@@ -1,6 +1,7 @@
 /** `tracer-ssl`: what programs read and write through TLS, before it is encrypted and after it is decrypted. */
-import { SslSensor } from '../runners/sslsniff/sensor.js';
-import type { Options, SourceCommand } from '../stream/command.js';
+import type { SensorOptions } from '../runners/sensor.js';
+import { type SslOptions, SslSensor } from '../runners/sslsniff/sensor.js';
+import type { OptionSpec, Options, SourceCommand } from '../stream/command.js';
 import { CommandError, EXIT } from '../stream/exit.js';
 import { BUFFER_OPTIONS, listOf, numberOf, SCOPE_OPTIONS, sensorOptions } from './sensor-options.js';
 
@@ -14,6 +15,35 @@ function portsOf(words: readonly string[]): number[] {
   return words.map(Number);
 }
 
+/** Those that tracer-agent has as well. */
+export const SENSOR_PART_OPTIONS: readonly OptionSpec[] = [
+  {
+    flags: '--max-bytes <size>',
+    type: 'bytes',
+    description: 'Copy at most this much of one library call; the rest is counted, not copied. Default: all.',
+  },
+  {
+    flags: '--hold',
+    type: 'boolean',
+    description: 'Stop each program that begins under watch until what TLS is in it is known, so that its first byte is seen.',
+  },
+  {
+    flags: '--plain <port...>',
+    type: 'list',
+    description:
+      'Take the bytes of TCP connections to or at these ports as they are, without TLS: model servers on this host or a private network (11434, 8080).',
+  },
+];
+
+export function partOptions(options: Options): Omit<SslOptions, keyof SensorOptions> {
+  const maxBytes = numberOf(options.maxBytes);
+  return {
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    hold: options.hold === true,
+    plainPorts: portsOf(listOf(options.plain)),
+  };
+}
+
 export const command: SourceCommand = {
   kind: 'source',
   name: 'ssl',
@@ -23,23 +53,8 @@ export const command: SourceCommand = {
     'Watches programs at their TLS library, and prints an event for each piece of data that they read or write, with every byte. Programs are not changed, and not stopped unless you say --hold.\n\nIt sees OpenSSL, GnuTLS, NSS, s2n and Mbed TLS wherever their libraries lie, and what programs have linked in: OpenSSL, BoringSSL, rustls and Go, with or without symbols. Libraries that are loaded later, and programs that are started later, are found.\n\nWith a command it ends when the command ends, with its status. Ctrl-C at a terminal is for the command to answer, since many agents stop a turn by it; SIGTERM ends both.\n\nWithout -p, -c, --cgroup, --uid or a command it watches everybody on this host. Needs root, or the capabilities that `tracer doctor --caps ssl` prints.',
   options: [
     ...SCOPE_OPTIONS,
-    {
-      flags: '--max-bytes <size>',
-      type: 'bytes',
-      description: 'Copy at most this much of one library call; the rest is counted, not copied. Default: all.',
-    },
+    ...SENSOR_PART_OPTIONS,
     ...BUFFER_OPTIONS,
-    {
-      flags: '--hold',
-      type: 'boolean',
-      description: 'Stop each program that begins under watch until what TLS is in it is known, so that its first byte is seen.',
-    },
-    {
-      flags: '--plain <port...>',
-      type: 'list',
-      description:
-        'Take the bytes of TCP connections to or at these ports as they are, without TLS: model servers on this host or a private network (11434, 8080).',
-    },
     { flags: '-v, --verbose', type: 'boolean', description: 'Say on stderr which functions are probed and what each costs.' },
   ],
   examples: [
@@ -48,13 +63,6 @@ export const command: SourceCommand = {
     { run: 'sudo tracer-ssl --plain 11434 -c ollama | tracer-http | tracer-show', shows: 'what goes to a model server without TLS' },
     { run: 'sudo tracer-ssl -c python3 -o session.ndjson', shows: 'record what python3 says, to look at it later' },
   ],
-  open(options: Options, args: readonly string[]) {
-    const maxBytes = numberOf(options.maxBytes);
-    return new SslSensor({
-      ...sensorOptions('tracer-ssl', options, args),
-      ...(maxBytes === undefined ? {} : { maxBytes }),
-      hold: options.hold === true,
-      plainPorts: portsOf(listOf(options.plain)),
-    });
-  },
+  open: (options: Options, args: readonly string[]) =>
+    new SslSensor({ ...sensorOptions('tracer-ssl', options, args), ...partOptions(options) }),
 };

@@ -2,17 +2,23 @@
  * A sensor's pen: numbers its events, turns boot time into the timestamp of the contract, counts what it gives and what
  * it has to drop when its reader is slow, and says both.
  */
-import { type SharedText, SslLines } from '../bpf/ssl-lines.js';
+import { RecordLines, type SharedText } from '../bpf/record-lines.js';
 import { randomStream } from '../stream/derive.js';
 import type { AnyEvent, Loss, LossPlace, Source } from '../stream/event.js';
 import { thousandths } from '../stream/numbers.js';
 import type { Outlet } from '../stream/source.js';
+import type { KnownProcess } from './processes.js';
 
 /** What was dropped because too much waits for the reader. */
 interface Dropped {
   lost: number;
   bytes: number;
   since: number;
+}
+
+/** Gives the `process_info` of a process that another sensor has met, unless it has been given. */
+export interface Announcer {
+  announceFor(process: KnownProcess, ns: number, origin: 'snapshot' | 'first_seen'): void;
 }
 
 export interface EmitterOptions {
@@ -28,11 +34,13 @@ export class Emitter {
   readonly given = new Map<string, number>();
   windowCounts: Record<string, number> = {};
   windowLost: Record<string, number> = {};
-  /** Bulk events lost in user space, all in all. */
-  bulkLost = 0;
+  /** Bulk events lost in user space, by type, all in all. */
+  readonly bulkLost = new Map<string, number>();
   clockOffsetUs: number;
+  /** Whose part it is to tell who a process is, where several sensors are under one roof. */
+  announcer: Announcer | undefined;
   /** There when the reader takes lines: the addon's printer of bulk events. */
-  lines: SslLines | undefined;
+  lines: RecordLines | undefined;
   readonly #queueBytes: number;
   readonly #dropped = new Map<string, Dropped>();
   #outlet: Outlet | undefined;
@@ -46,7 +54,7 @@ export class Emitter {
 
   open(outlet: Outlet): void {
     this.#outlet = outlet;
-    if (outlet.prefersLines === true) this.lines = new SslLines(`${this.stream}-`);
+    if (outlet.prefersLines === true) this.lines = new RecordLines(`${this.stream}-`);
     this.#prints = outlet.prefersLines === true && outlet.pushText !== undefined;
   }
 
@@ -55,7 +63,7 @@ export class Emitter {
    * It is numbered when it is printed, at the latest by {@link flush}, before `batch` is used again.
    */
   line(
-    lines: SslLines,
+    lines: RecordLines,
     batch: Buffer,
     at: number,
     captured: number,
@@ -63,15 +71,36 @@ export class Emitter {
     ns: number,
     bytes: number,
   ): boolean {
-    if (this.queuedBytes > this.#queueBytes) {
-      this.#drop('ssl_data', ns, bytes);
-      return false;
-    }
-    if (this.#dropped.size > 0) this.sayDropped(ns);
+    if (!this.#hasRoom('ssl_data', ns, bytes)) return false;
     if (!lines.add(batch, at, captured, texts.head, texts.tail)) {
       this.flush();
       lines.add(batch, at, captured, texts.head, texts.tail);
     }
+    return true;
+  }
+
+  /** The same for one file_open, of which `bytes` are text. */
+  lineOfOpen(lines: RecordLines, batch: Buffer, at: number, bytes: number, head: SharedText, tail: SharedText, ns: number): void {
+    if (!this.#hasRoom('file_open', ns, 0)) return;
+    if (lines.addOpen(batch, at, bytes, head, tail)) return;
+    this.flush();
+    lines.addOpen(batch, at, bytes, head, tail);
+  }
+
+  /** Keeps a text for lines. All texts of another age are gone then. */
+  share(lines: RecordLines, text: string): SharedText {
+    const shared = lines.share(text);
+    if (shared !== undefined) return shared;
+    this.flush();
+    return lines.share(text) as SharedText;
+  }
+
+  #hasRoom(kind: string, ns: number, bytes: number): boolean {
+    if (this.queuedBytes > this.#queueBytes) {
+      this.#drop(kind, ns, bytes);
+      return false;
+    }
+    if (this.#dropped.size > 0) this.sayDropped(ns);
     return true;
   }
 
@@ -80,9 +109,11 @@ export class Emitter {
     const { lines } = this;
     const count = lines?.count ?? 0;
     if (lines === undefined || count === 0) return;
+    const { opens } = lines;
     const printed = lines.take(this.#n + 1, this.clockOffsetUs);
     this.#n += count;
-    this.#count('ssl_data', count);
+    if (count > opens) this.#count('ssl_data', count - opens);
+    if (opens > 0) this.#count('file_open', opens);
     if (printed !== undefined) this.#outlet?.pushLines(printed.text, printed.release);
   }
 
@@ -159,7 +190,7 @@ export class Emitter {
     dropped.lost++;
     dropped.bytes += bytes ?? 0;
     this.#dropped.set(kind, dropped);
-    if (bytes !== undefined) this.bulkLost++;
+    if (bytes !== undefined) this.bulkLost.set(kind, (this.bulkLost.get(kind) ?? 0) + 1);
     this.#countLost('queue', 1);
   }
 

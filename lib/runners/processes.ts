@@ -2,9 +2,10 @@
  * Processes as the records of any sensor tell of them: who they are, told from their numbers, and each announced by a
  * `process_info` before the first event of it. A sensor of its own adds to a process what it needs to know.
  */
+import type { SharedText } from '../bpf/record-lines.js';
 import { RecHead } from '../bpf/records.gen.js';
 import type { Who } from '../stream/event.js';
-import type { Emitter } from './emitter.js';
+import type { Announcer, Emitter } from './emitter.js';
 import { factsOf, type ProcessFacts } from './proc.js';
 import { sameWho, whoBytes, whoOf } from './who.js';
 
@@ -12,6 +13,8 @@ import { sameWho, whoBytes, whoOf } from './who.js';
 export interface WhoSaid {
   readonly bytes: Buffer;
   readonly who: Who;
+  /** What lines of one kind begin with, for the addon's printer. */
+  head?: SharedText;
 }
 
 /** Threads of one process whose names are kept. */
@@ -47,9 +50,15 @@ export interface ProcessListener<P> {
   replaced(process: P, ns: number): void;
 }
 
+/** Lives that are over and need not be announced, should another sensor meet them late. */
+const ENDED_KNOWN = 4096;
+
 /** Processes by pid; those that have ended are taken out by whoever learns of it. */
-export class ProcessTable<P extends KnownProcess> {
+export class ProcessTable<P extends KnownProcess> implements Announcer {
   readonly #byPid = new Map<number, P>();
+  /** The one of the last record. */
+  #latest: P | undefined;
+  readonly #ended = new Set<string>();
   readonly #head = new RecHead();
   readonly #make: (pid: number, start: bigint) => P;
   readonly #emitter: Emitter;
@@ -76,6 +85,9 @@ export class ProcessTable<P extends KnownProcess> {
 
   delete(process: P): void {
     if (this.#byPid.get(process.pid) === process) this.#byPid.delete(process.pid);
+    if (this.#emitter.announcer !== this || !process.announced) return;
+    this.#ended.add(`${process.pid}.${process.start}`);
+    if (this.#ended.size > ENDED_KNOWN) this.#ended.delete(this.#ended.values().next().value as string);
   }
 
   get size(): number {
@@ -88,6 +100,15 @@ export class ProcessTable<P extends KnownProcess> {
 
   /** The process of a record, with who the record is of in `who`. */
   of(bytes: Buffer, view: DataView, at: number, ns: number): P {
+    const latest = this.#latest;
+    // Records come in runs of one thread.
+    if (latest?.who !== undefined && this.#byPid.get(latest.pid) === latest && sameWho(latest.who.bytes, bytes, at)) return latest;
+    const process = this.#find(bytes, view, at, ns);
+    this.#latest = process;
+    return process;
+  }
+
+  #find(bytes: Buffer, view: DataView, at: number, ns: number): P {
     const head = this.#head.at(bytes, view, at);
     const known = this.#byPid.get(head.pid);
     let process: P;
@@ -125,8 +146,26 @@ export class ProcessTable<P extends KnownProcess> {
   announce(process: P, ns: number, origin: 'snapshot' | 'first_seen' = 'first_seen'): void {
     if (process.announced || process.who === undefined) return;
     process.announced = true;
+    const { announcer } = this.#emitter;
+    if (announcer !== undefined && announcer !== this) {
+      announcer.announceFor(process, ns, origin);
+      return;
+    }
     process.facts ??= factsOf(process.pid);
     const { tid: _tid, thread: _thread, thread_b64: _b64, ...who } = process.who.who;
     this.#emitter.emit('process', 'process_info', { ...who, ...process.facts, origin }, ns);
+  }
+
+  /** Whether it gives `process_info` itself: another one looks up what /proc says then. */
+  get announces(): boolean {
+    const { announcer } = this.#emitter;
+    return announcer === undefined || announcer === this;
+  }
+
+  announceFor(process: KnownProcess, ns: number, origin: 'snapshot' | 'first_seen'): void {
+    if (this.#ended.has(`${process.pid}.${process.start}`)) return;
+    const ours = this.at(process.pid, process.start);
+    ours.who ??= process.who;
+    this.announce(ours, ns, origin);
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What all sensors have in common: the scope, the command under watch, the ring, first and last words, heartbeats, and
- * the clock. A sensor of its own adds its programs and its records.
+ * the clock. A sensor of its own adds its programs and its records. Several may be parts of one (agent/sensor.ts): then
+ * that one has the command, the clock, the order and the words, and they have their programs and records.
  */
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,32 +19,20 @@ import {
   u32,
 } from '../bpf/index.js';
 import { Counter } from '../bpf/records.gen.js';
-import { CONTRACT, type Probe, type Scope } from '../stream/event.js';
+import { CONTRACT, type Scope } from '../stream/event.js';
 import { CommandError, EXIT } from '../stream/exit.js';
 import type { Outlet, Source } from '../stream/source.js';
 import { execFailure, startStopped } from './command.js';
 import { Emitter } from './emitter.js';
-import { hostFacts, packageVersion } from './host.js';
+import { hostFacts, packageVersion, whereFacts } from './host.js';
 import { type RecordHandler, TimeOrder } from './order.js';
-import { describeScope, type ResolvedScope, resolveScope, type ScopeOptions } from './scope.js';
+import { Pulse } from './pulse.js';
+import { describeScope, type ResolvedScope, resolveScope } from './scope.js';
 import { prepareScope, ScopeTables, type TaskSnapshot } from './scope-tables.js';
+import type { SensorFacts, SensorOptions, SensorPart, Totals } from './sensor-part.js';
 import { whom } from './whom.js';
 
-export interface SensorOptions extends ScopeOptions {
-  /** Size of the ring buffer; made a power of two. */
-  ringBytes?: number;
-  /** Bulk events are dropped while more than this waits for the reader. */
-  queueBytes?: number;
-  heartbeatMs?: number;
-  /** Says a sentence to the person at the terminal. */
-  say?: (sentence: string) => void;
-  /** Says more of them. */
-  verbose?: boolean;
-  /** This process is the sensor and nothing else: it gives up the capabilities that it no longer needs. */
-  ownProcess?: boolean;
-  /** Capabilities that whoever runs this needs besides, as to write files of other users. */
-  alsoNeeded?: readonly Capability[];
-}
+export type { Roof, SensorFacts, SensorOptions, SensorPart, Totals } from './sensor-part.js';
 
 const MEBIBYTE = 1024 * 1024;
 /** A step of the wall clock against boot time that is said; smaller ones are the trimming of its rate. */
@@ -95,10 +84,12 @@ export abstract class Sensor implements Source {
   protected ending = false;
   readonly #heartbeatMs: number;
   readonly #alsoNeeded: readonly Capability[];
+  readonly #options: SensorOptions;
   #saidProcesses = 0;
   #saidScope = 0;
-  #tables!: ScopeTables;
-  #ring: Ring | undefined;
+  /** By part. */
+  #rings: Ring[] = [];
+  #pulse: Pulse | undefined;
   #startNs = 0;
   #beatNs = 0;
   #beatTimer: NodeJS.Timeout | undefined;
@@ -107,7 +98,8 @@ export abstract class Sensor implements Source {
 
   /** Checks the options against this host: throws a CommandError. Nothing is attached before `run`. */
   constructor(options: SensorOptions) {
-    this.scope = resolveScope(options);
+    this.#options = options;
+    this.scope = options.roof?.scope ?? resolveScope(options);
     this.ringBytes = powerOfTwo(options.ringBytes ?? 64 * MEBIBYTE);
     this.queueBytes = options.queueBytes ?? 16 * MEBIBYTE;
     this.say = options.say ?? (() => {});
@@ -115,21 +107,30 @@ export abstract class Sensor implements Source {
     this.ownProcess = options.ownProcess ?? false;
     this.#alsoNeeded = options.alsoNeeded ?? [];
     this.#heartbeatMs = Math.max(10, options.heartbeatMs ?? 1000);
-    this.emitter = new Emitter({ queueBytes: this.queueBytes, clockOffsetUs: Number(clockOffsetNs() / 1000n) });
+    this.emitter = options.roof?.emitter ?? new Emitter({ queueBytes: this.queueBytes, clockOffsetUs: Number(clockOffsetNs() / 1000n) });
+  }
+
+  /** What it is made of: itself, or several others, of which the first follows processes. */
+  protected parts(): readonly Sensor[] {
+    return [this];
+  }
+
+  protected eachPart<T>(ask: (part: SensorPart) => T): T[] {
+    return this.parts().map((part) => ask(part as unknown as SensorPart));
   }
 
   /** Opens the object and sets what must be set before the load. */
   protected abstract open(): BpfObject;
   /** The object is loaded and the scope followed: attach, and look at those who are there. */
   protected abstract attach(tasks: readonly TaskSnapshot[]): void;
-  protected abstract facts(): { probes: Probe[]; notCovered: string[]; limits: Record<string, number> };
+  protected abstract facts(): SensorFacts;
   /** Gives `process_info` for those who were there at the start. */
   protected abstract announce(tasks: readonly TaskSnapshot[], ns: number): void;
   protected abstract readonly onRecord: RecordHandler;
   /** Once per heartbeat: says losses that the kernel counted and no record has told. */
   protected abstract sayLosses(ns: number): void;
   /** What the kernel counted: bulk records due, and those lost by place. */
-  protected abstract totals(): { seen: number; lost: Record<string, number>; emitted: number };
+  protected abstract totals(): Totals;
   protected abstract probesAttached(): number;
   /** For the person: what is watched, said once at the start. */
   protected abstract introduce(tasks: readonly TaskSnapshot[]): void;
@@ -162,11 +163,15 @@ export abstract class Sensor implements Source {
     this.emitter.open(outlet);
     this.#startNs = bootNow();
     this.#beatNs = this.#startNs;
-    this.object = this.open();
+    const parts = this.parts();
     try {
-      prepareScope(this.object, this.scope, this.ownProcess);
-      this.object.load();
-      this.order = new TimeOrder(this.onRecord);
+      if (this.#options.heartbeatFile !== undefined) this.#pulse = new Pulse(this.#options.heartbeatFile);
+      for (const part of parts) {
+        part.object = part.open();
+        prepareScope(part.object, this.scope, this.ownProcess);
+        part.object.load();
+      }
+      this.order = new TimeOrder(...parts.map((part) => part.onRecord));
       if (this.scope.command.length > 0) this.command = startStopped(this.scope.command);
       this.#begin();
       this.#beatTimer = setInterval(() => this.#beat(), this.#heartbeatMs);
@@ -177,20 +182,24 @@ export abstract class Sensor implements Source {
       throw error;
     } finally {
       clearInterval(this.#beatTimer);
+      this.#pulse?.close();
       this.stopLooking();
-      this.object.close();
+      this.#closeObjects();
     }
   }
 
+  #closeObjects(): void {
+    for (const part of this.parts()) (part.object as BpfObject | undefined)?.close();
+  }
+
   #begin(): void {
-    this.#tables = new ScopeTables(this.object, this.scope);
-    this.#tables.attach();
-    const tasks = this.#tables.admitAll(this.command === undefined ? [] : [this.command.pid]);
-    // The command is told of when it has become what it is to be.
-    const others = tasks.filter((task) => task.pid !== this.command?.pid);
+    const parts = this.parts();
+    const others = parts.map((part) => this.#admit(part));
     // Before the first probe: events of a busy process may be in the ring before the first line is given.
     const ns = bootNow();
-    this.attach(others);
+    parts.forEach((part, at) => {
+      part.attach(others[at] as TaskSnapshot[]);
+    });
     const { probes, notCovered, limits } = this.facts();
     this.emitter.emit(
       'meta',
@@ -200,6 +209,7 @@ export abstract class Sensor implements Source {
         sensor: this.name,
         version: packageVersion(),
         ...hostFacts(),
+        ...whereFacts(this.#options.collectorId),
         clock_offset_us: this.emitter.clockOffsetUs,
         scope: describeScope(this.scope) satisfies Scope,
         probes,
@@ -208,18 +218,37 @@ export abstract class Sensor implements Source {
       },
       ns,
     );
-    this.announce(others, ns);
-    const clock = { now: bootNow, pending: () => this.#ring?.pending() ?? 0 };
-    this.#ring = this.object.ring('ring', {
-      batch: (records) => {
-        this.order.batch(records, clock);
-        // The next batch is written over this one.
-        this.emitter.flush();
-      },
-      // While the reader is slow the ring is the buffer. What is lost then is lost, and counted, there.
-      full: () => this.emitter.full,
+    parts.forEach((part, at) => {
+      part.announce(others[at] as TaskSnapshot[], ns);
     });
-    this.introduce(others);
+    this.#rings = parts.map((part, at) =>
+      part.object.ring('ring', {
+        batch: (records) => {
+          this.order.batch(records, this.#clock, at);
+          // The next batch is written over this one.
+          this.emitter.flush();
+        },
+        // While the reader is slow the ring is the buffer. What is lost then is lost, and counted, there.
+        full: () => this.emitter.full,
+      }),
+    );
+    this.#pulse?.beat();
+    for (const [at, part] of parts.entries()) part.introduce(others[at] as TaskSnapshot[]);
+  }
+
+  /** Begins to follow processes for a part. Those who are there; of the command is told when it has become what it is to be. */
+  #admit(part: Sensor): TaskSnapshot[] {
+    const tables = new ScopeTables(part.object, this.scope);
+    tables.attach();
+    const tasks = tables.admitAll(this.command === undefined ? [] : [this.command.pid]);
+    return tasks.filter((task) => task.pid !== this.command?.pid);
+  }
+
+  readonly #clock = { now: bootNow, pending: (ring: number): number => this.#rings[ring]?.pending() ?? 1 };
+
+  /** Bytes in all rings. */
+  #pending(): number {
+    return this.#rings.reduce((sum, ring) => sum + ring.pending(), 0);
   }
 
   /** One of the kernel side's counters, over all CPUs. */
@@ -244,7 +273,8 @@ export abstract class Sensor implements Source {
 
   /** Called by a sensor when its start is over. Keeps what is also asked for; what is not there cannot be kept. */
   protected giveUpCapabilities(): void {
-    if (!this.ownProcess) return;
+    this.#options.roof?.started();
+    if (this.#options.roof !== undefined || !this.ownProcess) return;
     const { effective } = capabilities();
     try {
       dropCapabilities([...LASTING_CAPABILITIES, ...this.#alsoNeeded].filter((name) => effective.has(name)));
@@ -274,7 +304,7 @@ export abstract class Sensor implements Source {
     if (end === undefined && this.#wanted === 'reader gone') {
       // Nobody listens any more, but the command is not ours to end.
       this.stopLooking();
-      this.object.close();
+      this.#closeObjects();
       end = await command.exited;
     } else if (end === undefined) end = await this.#endCommand(command);
     await this.#end(this.#wanted ?? 'command ended', end);
@@ -300,7 +330,10 @@ export abstract class Sensor implements Source {
     this.ending = true;
     clearInterval(this.#beatTimer);
     this.stopLooking();
-    this.object.global('scope_closed').write(Buffer.from([1, 0, 0, 0]));
+    for (const part of this.parts()) {
+      part.ending = true;
+      part.object.global('scope_closed').write(Buffer.from([1, 0, 0, 0]));
+    }
     await this.#settle();
     const ns = bootNow();
     this.order.empty(ns);
@@ -329,18 +362,21 @@ export abstract class Sensor implements Source {
 
   /** Until everything that the kernel has is here, or nothing moves any more: a reader that has stopped is not waited for. */
   async #settle(): Promise<void> {
+    const drain = (): void => {
+      for (const ring of this.#rings) ring.drainNow();
+    };
     let before = -1;
     for (let still = 0; still < (this.emitter.full ? READER_STALLED_MS : SETTLE_MS); still += SETTLE_STEP_MS) {
-      if (!this.emitter.full && (this.#ring?.pending() ?? 0) < this.queueBytes / 4) {
-        this.#ring?.drainNow();
+      if (!this.emitter.full && this.#pending() < this.queueBytes / 4) {
+        drain();
         if (before >= 0 && this.settled()) break;
       }
-      const now = (this.#ring?.drainedBytes ?? 0) - this.emitter.queuedBytes;
+      const now = this.#rings.reduce((sum, ring) => sum + ring.drainedBytes, 0) - this.emitter.queuedBytes;
       if (now !== before) still = 0;
       before = now;
       await sleep(SETTLE_STEP_MS);
     }
-    this.#ring?.drainNow();
+    drain();
   }
 
   /** Whether all that the kernel has counted has been drained or is counted as lost. */
@@ -348,9 +384,9 @@ export abstract class Sensor implements Source {
 
   /** A watermark: everything before it has been said. */
   #beat(): void {
-    if (!this.emitter.full) this.#ring?.drainNow();
-    const before = bootNow();
-    if (this.#ring?.pending() === 0) this.order.empty(before);
+    if (!this.emitter.full) for (const ring of this.#rings) ring.drainNow();
+    this.order.look(this.#clock);
+    this.#pulse?.beat();
     const ns = Math.max(this.order.horizon, this.#beatNs);
     this.#followClock(ns);
     this.sayLosses(ns);

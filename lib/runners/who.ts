@@ -14,7 +14,9 @@ export function whoBytes(bytes: Buffer, at: number): Buffer {
 
 /** Whether a record says the same as `known`, which {@link whoBytes} gave. */
 export function sameWho(known: Buffer, bytes: Buffer, at: number): boolean {
-  return known.compare(bytes, at + FROM, at + TO) === 0;
+  // Shorter than a call out of JavaScript. The numbers differ first.
+  for (let i = 0; i < TO - FROM; i++) if (known[i] !== bytes[at + FROM + i]) return false;
+  return true;
 }
 
 /** The fields, in the contract's order. */

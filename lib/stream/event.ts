@@ -135,6 +135,13 @@ export interface ProcessExit extends Who {
   max_rss_bytes?: number;
 }
 
+/** Something that matters for security was done; with `errno`, it was tried. */
+export interface SecurityAction extends Who {
+  kind: string;
+  detail: Record<string, string | number | string[]>;
+  errno?: string;
+}
+
 export interface FileOpen extends Who {
   path?: string;
   path_b64?: string;
@@ -261,6 +268,8 @@ export interface SensorStart {
   /** What this sensor cannot see here, as sentences. */
   not_covered: string[];
   limits: Record<string, number>;
+  /** The Kubernetes pod that the sensor runs in. */
+  pod?: string;
 }
 
 export interface Heartbeat {
@@ -665,6 +674,7 @@ export type ProcessInfoEvent = Line<'process', 'process_info', ProcessInfo>;
 export type ProcessForkEvent = Line<'process', 'process_fork', ProcessFork>;
 export type ProcessExecEvent = Line<'process', 'process_exec', ProcessExec>;
 export type ProcessExitEvent = Line<'process', 'process_exit', ProcessExit>;
+export type SecurityActionEvent = Line<'process', 'security_action', SecurityAction>;
 export type FileOpenEvent = Line<'file', 'file_open', FileOpen>;
 export type FileDeleteEvent = Line<'file', 'file_delete', FileChange>;
 export type FileRenameEvent = Line<'file', 'file_rename', FileChange>;
@@ -711,6 +721,7 @@ export type TracerEvent =
   | ProcessForkEvent
   | ProcessExecEvent
   | ProcessExitEvent
+  | SecurityActionEvent
   | FileOpenEvent
   | FileDeleteEvent
   | FileRenameEvent

@@ -18,6 +18,9 @@ const LOW_WATER_BYTES = HIGH_WATER_BYTES / 4;
 const QUIET_MS = 500;
 const LINGER_MS = 3000;
 
+/** A view that is drawn anew in place is so at most this often. */
+const REDRAW_MS = 50;
+
 /** EX_SOFTWARE of sysexits(3): a bug of ours. */
 const INTERNAL = 70;
 
@@ -61,6 +64,31 @@ class Signals {
   }
 }
 
+/** Has a view drawn anew some time after events have come. */
+class Redraw {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly sink: TextSink | undefined,
+    readonly batch: Batch,
+    readonly output: Destination,
+  ) {}
+
+  soon(): void {
+    const { sink, batch, output } = this;
+    if (sink?.draw === undefined || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      sink.draw?.((text) => batch.text(text));
+      output.write(batch.take());
+    }, REDRAW_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
 /** Runs to the end and resolves with the exit status. Rejects with a {@link CommandError} when input or output fails. */
 export async function run(pipeline: Pipeline): Promise<number> {
   const { output, warn, source } = pipeline;
@@ -68,14 +96,16 @@ export async function run(pipeline: Pipeline): Promise<number> {
   const stages = pipeline.sink === undefined ? pipeline.stages : [...pipeline.stages, sinkStage(pipeline.sink, batch)];
   const filter = new LineFilter(compose(stages), batch, { warn });
   const signals = new Signals();
+  const redraw = new Redraw(pipeline.sink, batch, output);
   let status: number = EXIT.ok;
   let failure: unknown;
   try {
-    if (source === undefined) await readStdin(filter, batch, output, signals);
-    else status = await runSource(source, filter, batch, stages.length === 0, output, signals);
+    if (source === undefined) await readStdin(filter, batch, output, signals, redraw);
+    else status = await runSource(source, filter, batch, stages.length === 0, output, signals, redraw);
   } catch (error) {
     failure = error;
   }
+  redraw.stop();
   if (output.error === undefined) {
     filter.end();
     output.write(batch.take());
@@ -123,7 +153,7 @@ export function cannotReadStdin(reason: string): CommandError {
 }
 
 /** Reads stdin to its end, to a signal or to the end of the reader. */
-async function readStdin(filter: LineFilter, batch: Batch, output: Destination, signals: Signals): Promise<void> {
+async function readStdin(filter: LineFilter, batch: Batch, output: Destination, signals: Signals, redraw: Redraw): Promise<void> {
   let input: Input | undefined;
   let linger: NodeJS.Timeout | undefined;
   let quiet: NodeJS.Timeout | undefined;
@@ -143,6 +173,7 @@ async function readStdin(filter: LineFilter, batch: Batch, output: Destination, 
           if (output.queuedBytes() === 0) batch.reuse();
           filter.feed(bytes);
           output.write(batch.take());
+          redraw.soon();
           if (output.queuedBytes() <= HIGH_WATER_BYTES) return true;
           void output.drained(LOW_WATER_BYTES).then(resume);
           return false;
@@ -179,6 +210,7 @@ class SourceOutlet implements Outlet {
     /** No stage looks at the events: lines go through as they are. */
     readonly straight: boolean,
     readonly output: Destination,
+    readonly redraw: Redraw,
   ) {}
 
   get prefersLines(): boolean {
@@ -229,6 +261,7 @@ class SourceOutlet implements Outlet {
   #later(): void {
     if (this.#due) return;
     this.#due = true;
+    this.redraw.soon();
     setImmediate(() => {
       this.#due = false;
       this.flush();
@@ -243,8 +276,9 @@ async function runSource(
   straight: boolean,
   output: Destination,
   signals: Signals,
+  redraw: Redraw,
 ): Promise<number> {
-  const outlet = new SourceOutlet(filter, batch, straight, output);
+  const outlet = new SourceOutlet(filter, batch, straight, output, redraw);
   signals.isOurs = (signal) => signal !== 'SIGINT' || source.leavesInterruptToCommand?.() !== true;
   signals.onFirst = (signal) => source.stop(signal);
   output.onError = (error) => source.stop(error.code === 'EPIPE' ? 'reader gone' : `output: ${error.code ?? error.message}`);

@@ -73,5 +73,7 @@ export interface Stage {
 export interface TextSink {
   readonly name: string;
   transform(event: AnyEvent, write: (text: string) => void): void;
+  /** For a view that is drawn anew in place: called some time after events have come, a few times a second at most. */
+  draw?(write: (text: string) => void): void;
   flush(write: (text: string) => void): void;
 }

@@ -82,3 +82,37 @@ test('the order is that of the times for any interleaving and any batches', (t) 
   t.pass('2000 interleavings');
   t.end();
 });
+
+test('several rings are one order: what one may still bring holds up the others, and an empty one does not', (t) => {
+  const given: [number, number][] = [];
+  const handler =
+    (ring: number) =>
+    (_bytes: Buffer, _view: DataView, _at: number, ts: number): void => {
+      given.push([ring, ts]);
+    };
+  const order = new TimeOrder(handler(0), handler(1), handler(2));
+  const pending = [0, 64, 0];
+  const clock = { now: () => 500, pending: (ring: number) => pending[ring] as number };
+  order.batch(Buffer.concat([record(0, 90, 80), record(1, 110, 100)]), clock, 0);
+  t.deepEqual(given, [], 'the second ring has something that may be earlier');
+  pending[1] = 0;
+  order.batch(record(2, 100, 95), clock, 1);
+  t.deepEqual(
+    given,
+    [
+      [0, 90],
+      [1, 100],
+      [0, 110],
+    ],
+    'each with the handler of its ring',
+  );
+  order.batch(record(3, 120, 115), { now: () => 510, pending: () => 0 }, 2);
+  t.deepEqual(given.at(-1), [2, 120], 'the others are empty, so it is given at once');
+  pending[0] = 8;
+  order.batch(record(4, 700, 600), { now: () => 800, pending: (ring) => pending[ring] as number }, 1);
+  t.equal(order.horizon, 510, 'up to there all are through');
+  pending[0] = 0;
+  order.look({ now: () => 800, pending: (ring) => pending[ring] as number });
+  t.deepEqual(given.at(-1), [1, 700], 'a look at the rings is enough');
+  t.end();
+});

@@ -16,6 +16,8 @@ const recipes = {
   late: { sources: ['late.c'], flags: ['-ldl'] },
   /** Ends, execs and forks of every kind. */
   procbox: { sources: ['procbox.c'], flags: [] },
+  /** What matters for security. */
+  securitybox: { sources: ['securitybox.c'], flags: [] },
   /** The first one with libssl linked in, and nothing left of its symbols. */
   'tlsbox-static': { sources: ['tlsbox.c', 'sides.c'], flags: ['-static', '-s', '-lssl', '-lcrypto', '-Wl,--no-warnings'] },
   /** A client on Mbed TLS. */

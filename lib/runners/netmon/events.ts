@@ -72,7 +72,7 @@ export class NetEvents {
     const process = this.processes.of(bytes, view, at, ts);
     const record = this.#exec.at(bytes, view, at);
     process.announced = false;
-    process.facts = factsOf(process.pid);
+    process.facts = this.processes.announces ? factsOf(process.pid) : {};
     // It has ended already: what the kernel saw of its arguments.
     if (process.facts.args === undefined && process.facts.args_b64 === undefined)
       process.facts = { ...process.facts, ...textListField('args', splitAtNul(Buffer.from(record.args(record.len)))) };

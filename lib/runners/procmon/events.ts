@@ -1,5 +1,5 @@
 /** Records into events: processes that begin, run programs and end, in the order in which it happened. */
-import { PathFact, RecExit, RecFork, RecProcExec, RecStamp, RecType } from '../../bpf/records.gen.js';
+import { PathFact, RecExit, RecFork, RecProcExec, RecSecurity, RecStamp, RecType } from '../../bpf/records.gen.js';
 import { textField, textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
 import { cgroupField, chosenEnvironment, splitAtNul } from '../proc.js';
@@ -7,6 +7,7 @@ import { ProcessTable } from '../processes.js';
 import { errnoField, signalName } from './errno.js';
 import { FileEvents } from './file-events.js';
 import { fileIdOf, Process } from './model.js';
+import { securityData } from './security-events.js';
 
 /** Longer command lines are not kept for the children's sake: those are looked up when they must be told. */
 const KEPT_ARGS = 4096;
@@ -34,6 +35,7 @@ export class ProcessEvents {
   readonly #fork = new RecFork();
   readonly #exec = new RecProcExec();
   readonly #exit = new RecExit();
+  readonly #security = new RecSecurity();
   readonly #cgroups = new Map<string, ReturnType<typeof cgroupField>>();
 
   constructor(emitter: Emitter, options: ProcessEventOptions) {
@@ -56,6 +58,7 @@ export class ProcessEvents {
     } else if (type === RecType.REC_FORK) this.#onFork(bytes, view, at, ts);
     else if (type === RecType.REC_PROC_EXEC) this.#onExec(bytes, view, at, ts);
     else if (type === RecType.REC_EXIT) this.#onExit(bytes, view, at, ts);
+    else if (type === RecType.REC_SECURITY) this.#onSecurity(bytes, view, at, ts);
     else if (type === RecType.REC_SCOPE) this.#told(bytes, view, at, ts);
   };
 
@@ -64,6 +67,13 @@ export class ProcessEvents {
     const process = this.processes.of(bytes, view, at, ts);
     if (!process.announced) this.processes.announce(process, ts);
     return process;
+  }
+
+  #onSecurity(bytes: Buffer, view: DataView, at: number, ts: number): void {
+    this.records++;
+    const process = this.#told(bytes, view, at, ts);
+    const data = { ...process.who?.who, ...securityData(this.#security.at(bytes, view, at)) };
+    this.#emitter.emit('process', 'security_action', data, ts, 0);
   }
 
   #onFork(bytes: Buffer, view: DataView, at: number, ts: number): void {

@@ -1,10 +1,12 @@
 /** What is done to files, from the records of the system calls' ends. */
+import type { RecordLines, SharedText } from '../../bpf/record-lines.js';
 import { FileOperation, PathFact, RecFile } from '../../bpf/records.gen.js';
 import { textField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
+import type { WhoSaid } from '../processes.js';
 import { errnoField } from './errno.js';
 import { fileIdOf, type Process } from './model.js';
-import { joinPath } from './paths.js';
+import { isPlain, joinPath } from './paths.js';
 
 /** Opens that --dedup remembers; the oldest is forgotten first. */
 const OPENS_KNOWN = 65_536;
@@ -64,12 +66,35 @@ function octal(mode: number): string {
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
+function accessOf(flags: number): string {
+  return (flags & O_PATH) !== 0 ? 'path' : (ACCESS[flags & 3] as string);
+}
+
+/** The open makes a file, or a file without a name: then its mode counts. */
+function mayMake(flags: number): boolean {
+  return (flags & (O_CREAT | (O_TMPFILE & ~0o200000))) !== 0;
+}
+
+/** What a file_open says between its path and the file. */
+function openFields({ open_flags, mode, facts }: RecFile): object {
+  return {
+    access: accessOf(open_flags),
+    flags: flagNames(open_flags),
+    ...(mayMake(open_flags) ? { mode: octal(mode) } : {}),
+    ...((facts & PathFact.FILE_CREATED) === 0 ? {} : { created: true }),
+  };
+}
+
+/** Tails of lines that are kept. */
+const TAILS_KNOWN = 4096;
+
 export class FileEvents {
   readonly #emitter: Emitter;
   readonly #dedup: boolean;
   readonly #record = new RecFile();
   readonly #opens = new Set<string>();
   #suppressed = 0;
+  readonly #tails = new Map<number | string, SharedText>();
 
   constructor(emitter: Emitter, dedup: boolean) {
     this.#emitter = emitter;
@@ -86,6 +111,11 @@ export class FileEvents {
   /** False when it is left out. */
   tell(process: Process, bytes: Buffer, view: DataView, at: number, ts: number): boolean {
     const record = this.#record.at(bytes, view, at);
+    const { lines } = this.#emitter;
+    if (lines !== undefined && this.#printsItself(record)) {
+      this.#print(lines, process, record, bytes, at, ts);
+      return true;
+    }
     const { operation, facts, base_len, name_len, new_base_len, new_name_len, result, mode } = record;
     const text = record.text(record.len);
     const base = text.subarray(0, base_len);
@@ -98,21 +128,12 @@ export class FileEvents {
     const who = process.who?.who;
     if (operation === FileOperation.FILE_OPEN) {
       const { open_flags } = record;
-      const access = (open_flags & O_PATH) !== 0 ? 'path' : (ACCESS[open_flags & 3] as string);
+      const access = accessOf(open_flags);
       if (this.#dedup && access !== 'write' && access !== 'read_write' && (open_flags & (O_CREAT | 0o1000)) === 0) {
         if (this.#isRepeated(`${process.pid}.${process.start} ${access} ${result < 0 ? result : 0} ${path.toString('latin1')}`))
           return false;
       }
-      const data = {
-        ...who,
-        ...pathField,
-        access,
-        flags: flagNames(open_flags),
-        ...((open_flags & (O_CREAT | (O_TMPFILE & ~0o200000))) === 0 ? {} : { mode: octal(mode) }),
-        ...((facts & PathFact.FILE_CREATED) === 0 ? {} : { created: true }),
-        ...id,
-        ...errnoField(result),
-      };
+      const data = { ...who, ...pathField, ...openFields(record), ...id, ...errnoField(result) };
       this.#emitter.emit('file', 'file_open', data, ts, 0);
       return true;
     }
@@ -137,6 +158,38 @@ export class FileEvents {
     return true;
   }
 
+  /** An open whose path needs no work: most of what there is. */
+  #printsItself(record: RecFile): boolean {
+    if (this.#dedup || record.operation !== FileOperation.FILE_OPEN || (record.facts & PathFact.PATH_CUT) !== 0) return false;
+    const { base_len, name_len } = record;
+    if (name_len === 0) return true;
+    const name = record.text(record.len).subarray(base_len, base_len + name_len);
+    return isPlain(name[0] === SLASH ? name.subarray(1) : name);
+  }
+
+  /** The same line as {@link tell} makes, by the addon. */
+  #print(lines: RecordLines, process: Process, record: RecFile, bytes: Buffer, at: number, ts: number): void {
+    const said = process.who as WhoSaid;
+    const tail = this.#tail(lines, record);
+    // Room for one text may have been made by forgetting all others.
+    if (said.head?.age !== lines.age)
+      said.head = this.#emitter.share(lines, `,"source":"file","event_type":"file_open","data":${JSON.stringify(said.who).slice(0, -1)}`);
+    if (tail.age !== lines.age) this.#print(lines, process, record, bytes, at, ts);
+    else this.#emitter.lineOfOpen(lines, bytes, at, record.len, said.head, tail, ts);
+  }
+
+  #tail(lines: RecordLines, record: RecFile): SharedText {
+    const { open_flags, result, facts, mode } = record;
+    const isUsual = result >= 0 && !mayMake(open_flags) && (facts & PathFact.FILE_CREATED) === 0;
+    const key = isUsual ? open_flags : `${open_flags} ${Math.min(0, result)} ${facts & PathFact.FILE_CREATED} ${mode}`;
+    const known = this.#tails.get(key);
+    if (known !== undefined && known.age === lines.age) return known;
+    const text = this.#emitter.share(lines, `,${JSON.stringify({ ...openFields(record), ...errnoField(result) }).slice(1, -1)}`);
+    if (this.#tails.size >= TAILS_KNOWN) this.#tails.clear();
+    this.#tails.set(key, text);
+    return text;
+  }
+
   #isRepeated(key: string): boolean {
     const repeated = this.#opens.delete(key);
     this.#opens.add(key);
@@ -147,3 +200,4 @@ export class FileEvents {
 }
 
 const ROOT = Buffer.from('/');
+const SLASH = 0x2f;

@@ -4,7 +4,7 @@ const SLASH = 0x2f;
 const DOT = 0x2e;
 
 /** No `.`, `..`, `//` or `/` at the end in it: most names are so, and need no work. */
-function isPlain(name: Buffer): boolean {
+export function isPlain(name: Buffer): boolean {
   let before = SLASH;
   for (const byte of name) {
     if (before === SLASH && (byte === SLASH || byte === DOT)) return false;

@@ -21,6 +21,8 @@ export interface ProcessOptions extends SensorOptions {
   minDurationMs?: number;
   /** What is done to files, too. */
   files?: boolean;
+  /** Actions that matter for security, too. */
+  security?: boolean;
   /** Repeated opens for reading of one file by one process are told once. */
   dedup?: boolean;
   /** Environment variables that may be told besides those that name an agent's session. */
@@ -39,8 +41,23 @@ const FILE_CALLS = [
   ...['link', 'linkat', 'symlink', 'symlinkat', 'truncate', 'ftruncate', 'chmod', 'fchmod', 'fchmodat', 'fchmodat2', 'chdir', 'fchdir'],
 ];
 
+/** System calls whose ends are told with --security. */
+const SECURITY_CALLS = [
+  ...['setuid', 'setreuid', 'setresuid', 'ptrace', 'process_vm_readv', 'process_vm_writev', 'listen', 'mount', 'move_mount', 'bpf'],
+  ...['init_module', 'finit_module', 'setns', 'unshare', 'clone', 'clone3'],
+];
+/** Of these the beginning is seen as well. */
+const UID_CALLS = ['setuid', 'setreuid', 'setresuid'];
+
 /** Room that events of files never take. */
 const KEPT_SHARE = 16;
+
+/** Of counts by event type, those of events that stand for a record each. */
+function sumOfOurs(counts: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const [type, n] of counts) if (/^(process_(?!info)|file_|dir_|cwd_|security_)/.test(type)) sum += n;
+  return sum;
+}
 
 export class ProcessSensor extends Sensor {
   readonly name = 'process';
@@ -58,6 +75,7 @@ export class ProcessSensor extends Sensor {
       minDurationNs: (options.minDurationMs ?? 0) * 1e6,
       dedup: options.dedup ?? false,
     });
+    if (options.roof !== undefined) this.emitter.announcer = this.#events.processes;
   }
 
   protected readonly onRecord: RecordHandler = (bytes, view, at, ts) => this.#events.record(bytes, view, at, ts);
@@ -68,6 +86,10 @@ export class ProcessSensor extends Sensor {
     object.setRodata('ring_data_limit', this.ringBytes - this.ringBytes / KEPT_SHARE);
     object.setRodata('processes_of_all', this.#options.mode === 'process' && !this.scope.all ? 1 : 0);
     for (const call of FILE_CALLS) object.setAutoload(`file_${call}`, this.#options.files === true);
+    const security = this.#options.security === true;
+    for (const call of SECURITY_CALLS) object.setAutoload(`security_${call}`, security);
+    for (const call of UID_CALLS) object.setAutoload(`security_${call}_enter`, security);
+    for (const program of ['security_exec', 'security_capability']) object.setAutoload(program, security);
     return object;
   }
 
@@ -75,13 +97,31 @@ export class ProcessSensor extends Sensor {
     this.#probes = FORMER_PROBES.map(([name, target]) => ({ name, target, state: 'attached' }));
     for (const call of ['execve', 'execveat']) this.#attachCall(`failed_${call}`, call);
     if (this.#options.files === true) for (const call of FILE_CALLS) this.#attachCall(`file_${call}`, call);
+    if (this.#options.security === true) this.#attachSecurity();
   }
 
-  /** At the end of a system call. One that this kernel or this machine does not have is said to be absent. */
+  #attachSecurity(): void {
+    for (const call of UID_CALLS)
+      this.#attach(`security_${call}_enter`, `sys_enter_${call}`, (...names) =>
+        this.object.attachTracepoint(names[0], 'syscalls', names[1]),
+      );
+    for (const call of SECURITY_CALLS) this.#attachCall(`security_${call}`, call);
+    for (const [program, target] of [
+      ['security_exec', 'sched_process_exec'],
+      ['security_capability', 'cap_capable'],
+    ] as const)
+      this.#attach(program, target, (...names) => this.object.attachRawTracepoint(...names));
+  }
+
+  /** At the end of a system call. */
   #attachCall(program: string, call: string): void {
-    const target = `sys_exit_${call}`;
+    this.#attach(program, `sys_exit_${call}`, (...names) => this.object.attachTracepoint(names[0], 'syscalls', names[1]));
+  }
+
+  /** What this kernel or this machine does not have is said to be absent. */
+  #attach(program: string, target: string, attach: (program: string, target: string) => unknown): void {
     try {
-      this.object.attachTracepoint(program, 'syscalls', target);
+      attach(program, target);
       this.#probes.push({ name: program, target, state: 'attached' });
     } catch (error) {
       if (!(error instanceof BpfError)) throw error;
@@ -100,6 +140,7 @@ export class ProcessSensor extends Sensor {
               'Symbolic links in the names of files that are deleted, renamed, linked or not opened: those paths are joined by their text.',
             ]
           : []),
+        ...(this.#options.security === true ? this.#securityNotCovered() : []),
       ],
       limits: {
         ring_bytes: this.ringBytes,
@@ -109,6 +150,14 @@ export class ProcessSensor extends Sensor {
         processes: this.object.map('scope').info.maxEntries,
       },
     };
+  }
+
+  #securityNotCovered(): string[] {
+    const hasCapability = this.#probes.some(({ name, state }) => name === 'security_capability' && state === 'attached');
+    return [
+      ...(hasCapability ? [] : ['The use of capabilities: this kernel does not show when it is asked for one (cap_capable, Linux 6.13).']),
+      'What is done for security by 32-bit system calls and through io_uring; of mounts, what fsopen, fsconfig and fsmount prepare; of BPF and ptrace, what only reads.',
+    ];
   }
 
   protected announce(tasks: readonly TaskSnapshot[], ns: number): void {
@@ -145,9 +194,9 @@ export class ProcessSensor extends Sensor {
   /** What options leave out was never due. */
   protected totals(): { seen: number; lost: Record<string, number>; emitted: number } {
     const lost = this.#lostInKernel();
-    if (this.emitter.bulkLost > 0) lost.queue = this.emitter.bulkLost;
-    let emitted = 0;
-    for (const [type, n] of this.emitter.given) if (/^(process_(?!info)|file_|dir_|cwd_)/.test(type)) emitted += n;
+    const queue = sumOfOurs(this.emitter.bulkLost);
+    if (queue > 0) lost.queue = queue;
+    const emitted = sumOfOurs(this.emitter.given);
     return { seen: this.count(Counter.COUNT_SEEN) - this.#events.leftOut, emitted, lost };
   }
 
@@ -161,7 +210,8 @@ export class ProcessSensor extends Sensor {
   }
 
   protected introduce(tasks: readonly TaskSnapshot[]): void {
-    const what = this.#options.files === true ? 'processes and files' : 'processes';
+    const { files, security } = this.#options;
+    const what = `processes${files === true ? ' and files' : ''}${security === true ? ' and what matters for security' : ''}`;
     this.say(`watching ${what} of ${this.whom(tasks)}`);
     if (this.verbose)
       for (const probe of this.#probes) this.say(`${probe.state} ${probe.target}${probe.reason === undefined ? '' : `: ${probe.reason}`}`);

@@ -2,6 +2,8 @@
  * Records into events: keeps the model of processes and sessions up to date and says what the contract wants said, in
  * the order in which it happened.
  */
+
+import type { RecordLines, SharedText } from '../../bpf/record-lines.js';
 import {
   RecExec,
   RecExit,
@@ -15,7 +17,6 @@ import {
   SslRole,
   TlsLibrary,
 } from '../../bpf/records.gen.js';
-import type { SharedText, SslLines } from '../../bpf/ssl-lines.js';
 import type { Library, Role, Who } from '../../stream/event.js';
 import { payloadOf, textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
@@ -351,28 +352,21 @@ export class SslEvents {
   }
 
   /** What the lines of this session, thread and direction have in common. */
-  #texts(lines: SslLines, process: Process, session: Session, record: RecSslData): { head: SharedText; tail: SharedText } {
+  #texts(lines: RecordLines, process: Process, session: Session, record: RecSslData): { head: SharedText; tail: SharedText } {
     const kept = session.heads[record.direction === 0 ? 0 : 1];
     const said = process.who as WhoSaid;
     if (kept.who !== said || kept.head?.age !== lines.age) {
       kept.who = said;
-      kept.head = this.#share(lines, headText(said.who, session, record));
+      kept.head = this.#emitter.share(lines, headText(said.who, session, record));
     }
     let tail = session.tails.get(record.function);
     if (tail === undefined || tail.fd !== session.fd || tail.text.age !== lines.age) {
-      tail = { fd: session.fd, text: this.#share(lines, tailText(session, record)) };
+      tail = { fd: session.fd, text: this.#emitter.share(lines, tailText(session, record)) };
       session.tails.set(record.function, tail);
     }
     // Room for the tail may have been made by forgetting all texts, the head's too.
     if (kept.head?.age !== lines.age) return this.#texts(lines, process, session, record);
     return { head: kept.head as SharedText, tail: tail.text };
-  }
-
-  #share(lines: SslLines, text: string): SharedText {
-    const shared = lines.share(text);
-    if (shared !== undefined) return shared;
-    this.#emitter.flush();
-    return lines.share(text) as SharedText;
   }
 
   #onSession(type: number, bytes: Buffer, view: DataView, at: number, ts: number): void {
@@ -442,7 +436,7 @@ export class SslEvents {
     process.files.clear();
     process.unreadable.clear();
     process.announced = false;
-    process.facts = factsOf(process.pid);
+    process.facts = this.processes.announces ? factsOf(process.pid) : {};
     if (process.facts.args === undefined && process.facts.args_b64 === undefined) {
       // It has ended already: what the kernel saw of its arguments.
       process.facts = { ...process.facts, ...textListField('args', splitAtNul(Buffer.from(record.args(record.len)))) };

@@ -1,5 +1,5 @@
 /** Processes and their TLS sessions, as the records tell of them. */
-import type { SharedText } from '../../bpf/ssl-lines.js';
+import type { SharedText } from '../../bpf/record-lines.js';
 import type { Library, Probe, Role } from '../../stream/event.js';
 import { KnownProcess, type ProcessTable, type WhoSaid } from '../processes.js';
 import { Halves, type Whole } from './halves.js';

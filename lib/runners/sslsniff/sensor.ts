@@ -246,7 +246,7 @@ export class SslSensor extends Sensor {
     add('ring', this.count(Counter.COUNT_LOST_RING));
     add('copy', this.count(Counter.COUNT_LOST_COPY));
     add('limit', this.count(Counter.COUNT_LOST_LIMIT));
-    add('queue', this.emitter.bulkLost);
+    add('queue', this.emitter.bulkLost.get('ssl_data') ?? 0);
     return { seen: this.count(Counter.COUNT_SEEN), emitted: this.emitter.given.get('ssl_data') ?? 0, lost };
   }
 

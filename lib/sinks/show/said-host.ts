@@ -1,11 +1,12 @@
 /** One line for each event of the sensors `ssl`, `process`, `file`, `net`, `dns`, `tls`, and of the guards. */
-import { facts, get, num, str, strings } from './facts.js';
+import { type Facts, facts, get, num, str, strings } from './facts.js';
 import {
   bad,
   commandLine,
   type Describe,
   dim,
   failed,
+  incomplete,
   labelled,
   lasted,
   peer,
@@ -64,6 +65,8 @@ const PROCESS: Record<string, Describe> = {
       strong(commandLine(strings(data, 'args')) ?? str(data, 'filename') ?? '?'),
       yes(data, 'truncated') ? warn('arguments cut') : undefined,
       yes(data, 'memfd') ? warn('from memory') : undefined,
+      yes(data, 'deleted') ? warn('its file is deleted') : undefined,
+      dim(labelled('by', str(data, 'interpreter'))),
       dim(labelled('in', str(data, 'cwd'))),
       failed(data),
     ),
@@ -87,12 +90,18 @@ function file(verb: string): Describe {
   return (data) =>
     say(
       verb,
-      strong(str(data, 'path')),
-      labelled('→', str(data, 'new_path')),
+      strong(pathOf(data)),
+      labelled(yes(data, 'exchanged') ? '↔' : '→', str(data, 'new_path')),
       size(data, 'size_bytes'),
       dim(modeOf(get(data, 'mode'))),
       failed(data),
     );
+}
+
+/** With a mark where its beginning is not known. */
+function pathOf(data: Facts): string | undefined {
+  const path = str(data, 'path');
+  return path !== undefined && yes(data, 'path_partial') ? `…/${path}` : path;
 }
 
 function modeOf(mode: unknown): string | undefined {
@@ -104,7 +113,7 @@ const FILE: Record<string, Describe> = {
   file_open: (data) =>
     say(
       yes(data, 'created') ? 'creates' : 'opens',
-      strong(str(data, 'path')),
+      strong(pathOf(data)),
       labelled('to', str(data, 'access')?.replace('_', ' and ')),
       dim(strings(data, 'flags')?.slice(0, 12).join('|')),
       failed(data),
@@ -121,7 +130,8 @@ const FILE: Record<string, Describe> = {
 };
 
 const NET: Record<string, Describe> = {
-  net_connect: (data) => say('connects to', strong(peer(data)), dim(str(data, 'protocol')), lasted(data, 'handshake_ms'), failed(data)),
+  net_connect: (data) =>
+    say('connects to', strong(peer(data)), dim(str(data, 'protocol')), lasted(data, 'handshake_ms'), failed(data), incomplete(data)),
   net_accept: (data) => say('accepts', strong(peer(data)), labelled('on', str(data, 'local')), dim(str(data, 'protocol')), failed(data)),
   net_listen: (data) => say('listens on', strong(str(data, 'local')), dim(str(data, 'protocol')), failed(data)),
   net_close: (data) =>

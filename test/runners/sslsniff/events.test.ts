@@ -253,7 +253,7 @@ test('a slow reader loses data first, and is told by kind when it reads again', 
     8,
   );
   t.ok(losses.every((event) => event.data.where === 'queue' && event.data.kind === 'ssl_data'));
-  t.equal(b.emitter.bulkLost, 2);
+  t.equal(b.emitter.bulkLost.get('ssl_data'), 2);
   t.equal(b.types().filter((type) => type === 'ssl_open').length, 2, 'who and what is still said');
   b.session(RecType.REC_SSL_CLOSE, { write_bytes: 15 });
   t.equal(b.events.at(-1)?.data.lost_bytes, 8, 'the session knows what the reader did not get');

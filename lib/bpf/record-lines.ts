@@ -1,11 +1,11 @@
 /**
- * Lines of ssl_data, printed by the addon many at once. What all events of a session, thread and direction have in
- * common is printed here once and kept; numbers and bytes go from the record into the line without becoming JavaScript
+ * Lines of ssl_data and file_open, printed by the addon many at once. What many of them have in common (the session and
+ * its direction, the thread) is printed here once and kept; numbers and bytes go from the record into the line without becoming JavaScript
  * values.
  */
 import { native } from './native.js';
 
-/** A stretch of text that many lines share. Valid as long as its `age` is that of {@link SslLines}. */
+/** A stretch of text that many lines share. Valid as long as its `age` is that of {@link RecordLines}. */
 export interface SharedText {
   readonly at: number;
   readonly length: number;
@@ -15,7 +15,8 @@ export interface SharedText {
 const ITEM_WORDS = 5;
 const PLAN_ITEMS = 4096;
 const TEXT_BYTES = 1024 * 1024;
-/** FIXED_ROOM of bpf/native/lines.c. */
+/** Of bpf/native/lines.c. */
+const LONGEST_ESCAPE = 6;
 const FIXED_ROOM = 1024;
 /** Room for one call: more is printed in several. */
 const ROOM_BYTES = 2 * 1024 * 1024;
@@ -34,7 +35,7 @@ interface Slab {
   texts: number;
 }
 
-export class SslLines {
+export class RecordLines {
   readonly #stream: string;
   readonly #plan = new Uint32Array(PLAN_ITEMS * ITEM_WORDS);
   readonly #planBytes = Buffer.from(this.#plan.buffer);
@@ -45,8 +46,9 @@ export class SslLines {
   #room = 0;
   readonly #spare: Slab[] = [];
   #slab: Slab | undefined;
-  /** Lines waiting to be printed. */
+  /** Lines waiting to be printed, and how many of them are file_open. */
   count = 0;
+  opens = 0;
 
   /** `stream`: the id of each line up to its number, as `q7f3k2m9xd-`. */
   constructor(stream: string) {
@@ -81,8 +83,19 @@ export class SslLines {
    * cannot wait with the others (another batch, or too many): print what waits, then call it again.
    */
   add(batch: Buffer, at: number, bytes: number, head: SharedText, tail: SharedText): boolean {
+    return this.#add(batch, at, Math.ceil(bytes / 3) * 4, head, tail);
+  }
+
+  /** The same for a file_open whose texts have `bytes` bytes. `head`: up to the path. `tail`: what stands behind it, comma first. */
+  addOpen(batch: Buffer, at: number, bytes: number, head: SharedText, tail: SharedText): boolean {
+    if (!this.#add(batch, at, bytes * LONGEST_ESCAPE, head, tail)) return false;
+    this.opens++;
+    return true;
+  }
+
+  #add(batch: Buffer, at: number, most: number, head: SharedText, tail: SharedText): boolean {
     if (head.age !== this.#age || tail.age !== this.#age) throw new Error('texts of another age must be made anew');
-    const room = head.length + tail.length + Math.ceil(bytes / 3) * 4 + FIXED_ROOM;
+    const room = head.length + tail.length + most + FIXED_ROOM;
     if (this.count > 0 && (batch !== this.#batch || this.count === PLAN_ITEMS || this.#room + room > ROOM_BYTES)) return false;
     this.#batch = batch;
     this.#room += room;
@@ -105,8 +118,9 @@ export class SslLines {
     if (count === 0 || this.#batch === undefined) return undefined;
     const slab = this.#slabFor(this.#room);
     const out = slab.bytes.subarray(slab.used, slab.used + this.#room);
-    const written = native().formatSslData(this.#batch, this.#planBytes, count, this.#texts, this.#stream, firstN, clockOffsetUs, out);
+    const written = native().formatRecords(this.#batch, this.#planBytes, count, this.#texts, this.#stream, firstN, clockOffsetUs, out);
     this.count = 0;
+    this.opens = 0;
     this.#room = 0;
     this.#batch = undefined;
     slab.used += written;

@@ -1,7 +1,7 @@
 /** The addon's printer of ssl_data against the one in TypeScript: the same lines, byte for byte, whatever the payload. */
 import fc from 'fast-check';
 import test from 'tape';
-import { SslLines } from '../../lib/bpf/index.js';
+import { RecordLines } from '../../lib/bpf/index.js';
 import { RecSslData } from '../../lib/bpf/records.gen.js';
 import { payloadOf } from '../../lib/stream/payload.js';
 import { encode } from '../runners/sslsniff/records.js';
@@ -58,7 +58,7 @@ function record(numbers: Numbers, payload: Buffer): Buffer {
 
 /** What the addon makes of these records, in one call. */
 function lines(records: readonly Buffer[], firstN = 1, clockUs = CLOCK_US): string {
-  const printer = new SslLines('streamstre-');
+  const printer = new RecordLines('streamstre-');
   const head = printer.share(HEAD);
   const tail = printer.share(TAIL);
   if (!head || !tail) throw new Error('no room');
@@ -187,7 +187,7 @@ test('any time: milliseconds as JavaScript prints them', (t) => {
 });
 
 test('what does not fit is refused, never overrun', (t) => {
-  const printer = new SslLines('s-');
+  const printer = new RecordLines('s-');
   const head = printer.share(HEAD);
   const tail = printer.share(TAIL);
   if (!head || !tail) throw new Error('no room');
@@ -195,18 +195,18 @@ test('what does not fit is refused, never overrun', (t) => {
   t.ok(printer.add(whole.subarray(0, whole.length - 1), 0, 4, head, tail));
   t.throws(() => printer.take(1, 0), /cut off/, 'the payload ends outside of the batch');
   t.notOk(printer.add(whole, 0, 4, head, tail), 'another batch has to wait');
-  const other = new SslLines('s-');
+  const other = new RecordLines('s-');
   t.ok(other.add(whole.subarray(0, 10), 0, 4, head, tail));
   t.throws(() => other.take(1, 0), /cut off/);
-  const small = new SslLines('s-');
+  const small = new RecordLines('s-');
   t.ok(small.add(record(some, Buffer.alloc(100_000, 1)), 0, 0, head, tail));
   t.throws(() => small.take(1, 0), /too small/, 'a length that was stated too small');
-  t.equal(new SslLines('s-').take(1, 0), undefined, 'nothing waits');
+  t.equal(new RecordLines('s-').take(1, 0), undefined, 'nothing waits');
   t.end();
 });
 
 test('memory that was given back is used again, and none that was not', (t) => {
-  const printer = new SslLines('s-');
+  const printer = new RecordLines('s-');
   const payload = Buffer.alloc(100_000, 'a');
   const whole = record(some, payload);
   const memory = new Set<ArrayBufferLike>();
@@ -229,7 +229,7 @@ test('memory that was given back is used again, and none that was not', (t) => {
 });
 
 test('texts are kept until there are too many of them; then all are made anew', (t) => {
-  const printer = new SslLines('s-');
+  const printer = new RecordLines('s-');
   const whole = record(some, Buffer.from('data'));
   const first = printer.share('x'.repeat(1000));
   if (!first) throw new Error('no room');
