@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * Answers of DNS, read before the socket gets them, so that an entry by name holds for an address before anybody can
+ * connect to it. Only answers to questions that were seen, of the resolvers that the guard was told, in its own network
+ * namespace: in another one the watched program could answer itself.
+ */
+#ifndef TRACER_ENFORCE_DNS_H
+#define TRACER_ENFORCE_DNS_H
+
+#include "enforce-policy.h"
+
+#define DNS_PORT 53
+#define DNS_BYTES 4096
+#define DNS_HEADER 12
+#define LABELS 128
+#define RECORDS 128
+
+/* Servers whose answers count. Empty: all of them (only with a deny-file: a lie can only refuse more). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u8[16]);
+	__type(value, __u32);
+} resolvers SEC(".maps");
+
+const volatile __u32 own_netns = 0;
+
+struct question_key {
+	__u64 cookie;
+	__u32 id;
+	__u32 type;
+};
+
+struct question {
+	__u32 length;
+	__u8 name[NAME_MAX + 1];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct question_key);
+	__type(value, struct question);
+} questions SEC(".maps");
+
+/* Room for a message, one for each direction: a packet that comes in interrupts one that goes out. */
+struct dns_scratch {
+	__u8 bytes[DNS_BYTES + 256];
+	struct question question;
+	struct name_key key;
+	struct resolved resolved[2][2];
+	struct rec_guard_name told;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct dns_scratch);
+} dns_scratch SEC(".maps");
+
+/* Reading goes on in callbacks of bpf_loop, which a verifier looks at once. */
+struct dns_reader {
+	struct dns_scratch *scratch;
+	__u32 at;
+	__u32 length;
+	__u32 ok;
+	__u32 labels;
+	__u32 lists; /* 2: the answer may open what the allow-file names, 1: it may only refuse */
+};
+
+#define BYTE(reader, i) ((reader)->scratch->bytes[(i) & (DNS_BYTES - 1)])
+
+/* The question's name in lower case, as it stands; compression has no place there. */
+static long read_question_byte(__u32 i, void *data)
+{
+	struct dns_reader *reader = data;
+	__u32 at = DNS_HEADER + i;
+	__u8 byte;
+
+	if (at >= reader->length || i >= NAME_MAX)
+		return 1;
+	byte = BYTE(reader, at);
+	if (reader->labels == 0) { /* a length is due */
+		if (byte > 63)
+			return 1;
+		reader->scratch->question.name[i & 255] = byte;
+		if (byte == 0) {
+			reader->scratch->question.length = i + 1;
+			reader->at = at + 1;
+			reader->ok = 1;
+			return 1;
+		}
+		reader->labels = byte;
+		return 0;
+	}
+	reader->labels--;
+	if (byte >= 'A' && byte <= 'Z')
+		byte += 'a' - 'A';
+	reader->scratch->question.name[i & 255] = byte;
+	return 0;
+}
+
+/* The header and the one question. `at` is behind it. */
+static __always_inline bool read_question(struct dns_reader *reader)
+{
+	__builtin_memset(reader->scratch->question.name, 0, NAME_MAX + 1);
+	reader->ok = 0;
+	reader->labels = 0;
+	if (reader->length < DNS_HEADER + 5 || BYTE(reader, 4) != 0 || BYTE(reader, 5) != 1)
+		return false;
+	bpf_loop(NAME_MAX, read_question_byte, reader, 0);
+	if (!reader->ok || reader->at + 4 > reader->length)
+		return false;
+	reader->at += 4;
+	return true;
+}
+
+static __always_inline void question_key(struct dns_reader *reader, struct question_key *key, __u64 cookie)
+{
+	__u32 at = reader->at - 4;
+
+	key->cookie = cookie;
+	key->id = (__u32)BYTE(reader, 0) << 8 | BYTE(reader, 1);
+	key->type = (__u32)BYTE(reader, at) << 8 | BYTE(reader, at + 1);
+}
+
+static __always_inline void add_verdict(struct resolved *to, struct verdict *verdict)
+{
+	__u32 n = to->count;
+
+	if (n < NAMES_AT_ONCE) {
+		to->verdicts[n & (NAMES_AT_ONCE - 1)] = *verdict;
+		to->count = n + 1;
+	} else {
+		count(COUNT_LOST_LIMIT, 1);
+	}
+}
+
+struct suffixes {
+	struct dns_scratch *scratch;
+	__u32 at;
+	__u32 found;
+};
+
+/* Entries about the name, and about all below a name that it ends with, in both sets and lists. */
+static long look_up_suffix(__u32 i, void *data)
+{
+	struct suffixes *suffixes = data;
+	struct dns_scratch *scratch = suffixes->scratch;
+	__u32 at = suffixes->at & 255;
+	__u32 rest = scratch->question.length - at;
+	__u8 size = scratch->question.name[at];
+
+	if (at >= scratch->question.length || size == 0)
+		return 1;
+	__builtin_memset(scratch->key.name, 0, NAME_MAX);
+	BOUND(rest, NAME_MAX);
+	bpf_probe_read_kernel(scratch->key.name, rest, scratch->question.name + at);
+	for (__u32 set = 0; set < 2; set++)
+		for (__u32 list = 0; list < 2; list++) {
+			struct verdict *verdict;
+
+			scratch->key.slot = SLOT(set, list, i > 0);
+			verdict = bpf_map_lookup_elem(&hosts, &scratch->key);
+			if (!verdict)
+				continue;
+			add_verdict(&scratch->resolved[set][list], verdict);
+			suffixes->found = 1;
+		}
+	suffixes->at = at + 1 + size;
+	return 0;
+}
+
+static __always_inline bool find_entries(struct dns_scratch *scratch)
+{
+	struct suffixes suffixes = { .scratch = scratch };
+
+	__builtin_memset(scratch->resolved, 0, sizeof(scratch->resolved));
+	bpf_loop(LABELS, look_up_suffix, &suffixes, 0);
+	return suffixes.found;
+}
+
+/* The entries that an address has already stay: several names may have it. */
+static __noinline int remember(struct dns_scratch *scratch, const __u8 *address, __u32 set, __u32 list)
+{
+	struct resolved_key key = { .slot = SLOT(set & 1, list & 1, 0) };
+	struct resolved *mine, *known;
+
+	if (!scratch || !address)
+		return 0;
+	mine = &scratch->resolved[set & 1][list & 1];
+	if (mine->count == 0)
+		return 0;
+	__builtin_memcpy(key.address, address, 16);
+	known = bpf_map_lookup_elem(&resolved, &key);
+	if (!known) {
+		bpf_map_update_elem(&resolved, &key, mine, BPF_ANY);
+		return 0;
+	}
+	for (__u32 i = 0; i < NAMES_AT_ONCE; i++) {
+		bool there = false;
+
+		if (i >= mine->count)
+			break;
+		for (__u32 j = 0; j < NAMES_AT_ONCE; j++)
+			if (j < known->count && known->verdicts[j].first == mine->verdicts[i].first && known->verdicts[j].count == mine->verdicts[i].count &&
+			    known->verdicts[j].entry == mine->verdicts[i].entry)
+				there = true;
+		if (!there)
+			add_verdict(known, &mine->verdicts[i]);
+	}
+	return 0;
+}
+
+/* Behind the owner's name: labels up to 0, or a pointer. */
+static long skip_label(__u32 i, void *data)
+{
+	struct dns_reader *reader = data;
+	__u8 size;
+
+	if (reader->at >= reader->length)
+		return 1;
+	size = BYTE(reader, reader->at);
+	if (size >= 0xc0) {
+		reader->at += 2;
+		reader->ok = 1;
+		return 1;
+	}
+	reader->at += 1 + size;
+	if (size == 0) {
+		reader->ok = 1;
+		return 1;
+	}
+	return 0;
+}
+
+static long read_record(__u32 i, void *data)
+{
+	struct dns_reader *reader = data;
+	struct dns_scratch *scratch = reader->scratch;
+	__u8 address[16] = {};
+	__u32 type, size, at, n;
+
+	reader->ok = 0;
+	bpf_loop(LABELS, skip_label, reader, 0);
+	if (!reader->ok || reader->at + 10 > reader->length)
+		return 1;
+	at = reader->at;
+	type = (__u32)BYTE(reader, at) << 8 | BYTE(reader, at + 1);
+	size = (__u32)BYTE(reader, at + 8) << 8 | BYTE(reader, at + 9);
+	at += 10;
+	reader->at = at + size;
+	if (reader->at > reader->length)
+		return 1;
+	if (type == 1 && size == 4) {
+		address[10] = 0xff;
+		address[11] = 0xff;
+		for (__u32 j = 0; j < 4; j++)
+			address[12 + j] = BYTE(reader, at + j);
+	} else if (type == 28 && size == 16) {
+		for (__u32 j = 0; j < 16; j++)
+			address[j] = BYTE(reader, at + j);
+	} else {
+		return 0;
+	}
+	for (__u32 set = 0; set < 2; set++)
+		for (__u32 list = 0; list < 2; list++)
+			if (list < reader->lists)
+				remember(scratch, address, set, list);
+	n = scratch->told.addresses;
+	if (n < ADDRESSES_TOLD) {
+		__builtin_memcpy(scratch->told.address[n & (ADDRESSES_TOLD - 1)], address, 16);
+		scratch->told.addresses = n + 1;
+	}
+	return 0;
+}
+
+#endif
