@@ -23,7 +23,8 @@ struct {
 	__type(value, __u32);
 } resolvers SEC(".maps");
 
-const volatile __u32 own_netns = 0;
+/* Cookie of the guard's network namespace; 0: not known yet. */
+volatile __u64 own_netns = 0;
 
 struct question_key {
 	__u64 cookie;
@@ -49,6 +50,15 @@ struct dns_scratch {
 	struct question question;
 	struct name_key key;
 	struct resolved resolved[2][2];
+	/* Where reading is. Not on the stack: a verifier that followed these values through a loop would not end. */
+	__u32 at;
+	__u32 length;
+	__u32 ok;
+	__u32 label; /* bytes of it that are still to come */
+	__u32 lists; /* 2: the answer may open what the allow-file names, 1: it may only refuse */
+	__u32 suffix;
+	__u32 found;
+	__u32 pad;
 	struct rec_guard_name told;
 };
 
@@ -59,70 +69,67 @@ struct {
 	__type(value, struct dns_scratch);
 } dns_scratch SEC(".maps");
 
-/* Reading goes on in callbacks of bpf_loop, which a verifier looks at once. */
+/* What callbacks of bpf_loop get. */
 struct dns_reader {
 	struct dns_scratch *scratch;
-	__u32 at;
-	__u32 length;
-	__u32 ok;
-	__u32 labels;
-	__u32 lists; /* 2: the answer may open what the allow-file names, 1: it may only refuse */
 };
 
-#define BYTE(reader, i) ((reader)->scratch->bytes[(i) & (DNS_BYTES - 1)])
+#define BYTE(scratch, i) ((scratch)->bytes[(i) & (DNS_BYTES - 1)])
 
 /* The question's name in lower case, as it stands; compression has no place there. */
 static long read_question_byte(__u32 i, void *data)
 {
-	struct dns_reader *reader = data;
+	struct dns_scratch *scratch = ((struct dns_reader *)data)->scratch;
 	__u32 at = DNS_HEADER + i;
 	__u8 byte;
 
-	if (at >= reader->length || i >= NAME_MAX)
+	if (at >= scratch->length || i >= NAME_MAX)
 		return 1;
-	byte = BYTE(reader, at);
-	if (reader->labels == 0) { /* a length is due */
+	byte = BYTE(scratch, at);
+	if (scratch->label == 0) { /* a length is due */
 		if (byte > 63)
 			return 1;
-		reader->scratch->question.name[i & 255] = byte;
+		scratch->question.name[i & 255] = byte;
 		if (byte == 0) {
-			reader->scratch->question.length = i + 1;
-			reader->at = at + 1;
-			reader->ok = 1;
+			scratch->question.length = i + 1;
+			scratch->at = at + 1;
+			scratch->ok = 1;
 			return 1;
 		}
-		reader->labels = byte;
+		scratch->label = byte;
 		return 0;
 	}
-	reader->labels--;
+	scratch->label--;
 	if (byte >= 'A' && byte <= 'Z')
 		byte += 'a' - 'A';
-	reader->scratch->question.name[i & 255] = byte;
+	scratch->question.name[i & 255] = byte;
 	return 0;
 }
 
 /* The header and the one question. `at` is behind it. */
-static __always_inline bool read_question(struct dns_reader *reader)
+static __always_inline bool read_question(struct dns_scratch *scratch)
 {
-	__builtin_memset(reader->scratch->question.name, 0, NAME_MAX + 1);
-	reader->ok = 0;
-	reader->labels = 0;
-	if (reader->length < DNS_HEADER + 5 || BYTE(reader, 4) != 0 || BYTE(reader, 5) != 1)
+	struct dns_reader reader = { .scratch = scratch };
+
+	__builtin_memset(scratch->question.name, 0, NAME_MAX + 1);
+	scratch->ok = 0;
+	scratch->label = 0;
+	if (scratch->length < DNS_HEADER + 5 || BYTE(scratch, 4) != 0 || BYTE(scratch, 5) != 1)
 		return false;
-	bpf_loop(NAME_MAX, read_question_byte, reader, 0);
-	if (!reader->ok || reader->at + 4 > reader->length)
+	bpf_loop(NAME_MAX, read_question_byte, &reader, 0);
+	if (!scratch->ok || scratch->at + 4 > scratch->length)
 		return false;
-	reader->at += 4;
+	scratch->at += 4;
 	return true;
 }
 
-static __always_inline void question_key(struct dns_reader *reader, struct question_key *key, __u64 cookie)
+static __always_inline void question_key(struct dns_scratch *scratch, struct question_key *key, __u64 cookie)
 {
-	__u32 at = reader->at - 4;
+	__u32 at = scratch->at - 4;
 
 	key->cookie = cookie;
-	key->id = (__u32)BYTE(reader, 0) << 8 | BYTE(reader, 1);
-	key->type = (__u32)BYTE(reader, at) << 8 | BYTE(reader, at + 1);
+	key->id = (__u32)BYTE(scratch, 0) << 8 | BYTE(scratch, 1);
+	key->type = (__u32)BYTE(scratch, at) << 8 | BYTE(scratch, at + 1);
 }
 
 static __always_inline void add_verdict(struct resolved *to, struct verdict *verdict)
@@ -137,18 +144,11 @@ static __always_inline void add_verdict(struct resolved *to, struct verdict *ver
 	}
 }
 
-struct suffixes {
-	struct dns_scratch *scratch;
-	__u32 at;
-	__u32 found;
-};
-
 /* Entries about the name, and about all below a name that it ends with, in both sets and lists. */
 static long look_up_suffix(__u32 i, void *data)
 {
-	struct suffixes *suffixes = data;
-	struct dns_scratch *scratch = suffixes->scratch;
-	__u32 at = suffixes->at & 255;
+	struct dns_scratch *scratch = ((struct dns_reader *)data)->scratch;
+	__u32 at = scratch->suffix & 255;
 	__u32 rest = scratch->question.length - at;
 	__u8 size = scratch->question.name[at];
 
@@ -166,19 +166,21 @@ static long look_up_suffix(__u32 i, void *data)
 			if (!verdict)
 				continue;
 			add_verdict(&scratch->resolved[set][list], verdict);
-			suffixes->found = 1;
+			scratch->found = 1;
 		}
-	suffixes->at = at + 1 + size;
+	scratch->suffix = at + 1 + size;
 	return 0;
 }
 
 static __always_inline bool find_entries(struct dns_scratch *scratch)
 {
-	struct suffixes suffixes = { .scratch = scratch };
+	struct dns_reader reader = { .scratch = scratch };
 
+	scratch->suffix = 0;
+	scratch->found = 0;
 	__builtin_memset(scratch->resolved, 0, sizeof(scratch->resolved));
-	bpf_loop(LABELS, look_up_suffix, &suffixes, 0);
-	return suffixes.found;
+	bpf_loop(LABELS, look_up_suffix, &reader, 0);
+	return scratch->found;
 }
 
 /* The entries that an address has already stay: several names may have it. */
@@ -216,20 +218,20 @@ static __noinline int remember(struct dns_scratch *scratch, const __u8 *address,
 /* Behind the owner's name: labels up to 0, or a pointer. */
 static long skip_label(__u32 i, void *data)
 {
-	struct dns_reader *reader = data;
+	struct dns_scratch *scratch = ((struct dns_reader *)data)->scratch;
 	__u8 size;
 
-	if (reader->at >= reader->length)
+	if (scratch->at >= scratch->length)
 		return 1;
-	size = BYTE(reader, reader->at);
+	size = BYTE(scratch, scratch->at);
 	if (size >= 0xc0) {
-		reader->at += 2;
-		reader->ok = 1;
+		scratch->at += 2;
+		scratch->ok = 1;
 		return 1;
 	}
-	reader->at += 1 + size;
+	scratch->at += 1 + size;
 	if (size == 0) {
-		reader->ok = 1;
+		scratch->ok = 1;
 		return 1;
 	}
 	return 0;
@@ -237,40 +239,40 @@ static long skip_label(__u32 i, void *data)
 
 static long read_record(__u32 i, void *data)
 {
-	struct dns_reader *reader = data;
-	struct dns_scratch *scratch = reader->scratch;
+	struct dns_scratch *scratch = ((struct dns_reader *)data)->scratch;
+	struct dns_reader reader = { .scratch = scratch };
 	__u8 address[16] = {};
 	__u32 type, size, at, n;
 
-	reader->ok = 0;
-	bpf_loop(LABELS, skip_label, reader, 0);
-	if (!reader->ok || reader->at + 10 > reader->length)
+	scratch->ok = 0;
+	bpf_loop(LABELS, skip_label, &reader, 0);
+	if (!scratch->ok || scratch->at + 10 > scratch->length)
 		return 1;
-	at = reader->at;
-	type = (__u32)BYTE(reader, at) << 8 | BYTE(reader, at + 1);
-	size = (__u32)BYTE(reader, at + 8) << 8 | BYTE(reader, at + 9);
+	at = scratch->at;
+	type = (__u32)BYTE(scratch, at) << 8 | BYTE(scratch, at + 1);
+	size = (__u32)BYTE(scratch, at + 8) << 8 | BYTE(scratch, at + 9);
 	at += 10;
-	reader->at = at + size;
-	if (reader->at > reader->length)
+	scratch->at = at + size;
+	if (scratch->at > scratch->length)
 		return 1;
 	if (type == 1 && size == 4) {
 		address[10] = 0xff;
 		address[11] = 0xff;
 		for (__u32 j = 0; j < 4; j++)
-			address[12 + j] = BYTE(reader, at + j);
+			address[12 + j] = BYTE(scratch, at + j);
 	} else if (type == 28 && size == 16) {
 		for (__u32 j = 0; j < 16; j++)
-			address[j] = BYTE(reader, at + j);
+			address[j] = BYTE(scratch, at + j);
 	} else {
 		return 0;
 	}
 	for (__u32 set = 0; set < 2; set++)
 		for (__u32 list = 0; list < 2; list++)
-			if (list < reader->lists)
+			if (list < scratch->lists)
 				remember(scratch, address, set, list);
 	n = scratch->told.addresses;
 	if (n < ADDRESSES_TOLD) {
-		__builtin_memcpy(scratch->told.address[n & (ADDRESSES_TOLD - 1)], address, 16);
+		__builtin_memcpy(scratch->told.address + 16 * (n & (ADDRESSES_TOLD - 1)), address, 16);
 		scratch->told.addresses = n + 1;
 	}
 	return 0;

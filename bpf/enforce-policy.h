@@ -197,7 +197,7 @@ static __noinline __u32 matching(struct flow *flow, __u32 set, __u32 list)
 	by_name = bpf_map_lookup_elem(&resolved, &name);
 	if (!by_name)
 		return GUARD_NO_ENTRY;
-	for (int i = 0; i < NAMES_AT_ONCE; i++) {
+	for (__u32 i = 0; i < NAMES_AT_ONCE; i++) {
 		if (i >= by_name->count)
 			break;
 		entry = entry_of(&by_name->verdicts[i], flow);

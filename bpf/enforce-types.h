@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* Contexts of cgroup programs (include/uapi/linux/bpf.h): ABI, not relocated; and the kernel's fields that enforce reads. */
+/* Contexts of cgroup programs (include/uapi/linux/bpf.h): ABI, not relocated. */
 #ifndef TRACER_ENFORCE_TYPES_H
 #define TRACER_ENFORCE_TYPES_H
 
@@ -75,29 +75,5 @@ struct __sk_buff {
 	__u32 gso_segs;
 	struct bpf_sock *sk __attribute__((aligned(8)));
 };
-
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct ns_common {
-	unsigned int inum;
-};
-
-struct net {
-	struct ns_common ns;
-};
-
-typedef struct {
-	struct net *net;
-} possible_net_t;
-
-struct sock_common___guard {
-	possible_net_t skc_net;
-};
-
-struct sock___guard {
-	struct sock_common___guard __sk_common;
-};
-
-#pragma clang attribute pop
 
 #endif

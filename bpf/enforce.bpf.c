@@ -15,6 +15,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 struct mark {
 	struct rec_head who;
 	__u64 cookie;
+	__u64 netns;
 	__u32 rev; /* of the policy that let `last` through */
 	__u16 port;
 	__u16 protocol;
@@ -128,8 +129,12 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow, _
 	struct scope_key process;
 	struct mark *mark = 0;
 
-	if (!in_scope(&process))
+	if (!in_scope(&process)) {
+		/* The guard connects once, so that this is known. */
+		if (bpf_get_current_pid_tgid() >> 32 == scope_self)
+			own_netns = bpf_get_netns_cookie(ctx);
 		return 1;
+	}
 	fill_current(&who, REC_GUARD, 0);
 	flow->port = __builtin_bswap16(ctx->user_port);
 	flow->protocol = plain_protocol(ctx->protocol);
@@ -138,6 +143,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, struct flow *flow, _
 	if (mark) {
 		mark->who = who;
 		mark->cookie = bpf_get_socket_cookie(ctx);
+		mark->netns = bpf_get_netns_cookie(ctx);
 	}
 	decide(flow, &decision);
 	if (!decision.refused)
@@ -205,6 +211,7 @@ int guard_sock_create(struct bpf_sock *ctx)
 	if (mark) {
 		fill_current(&mark->who, REC_GUARD, 0);
 		mark->cookie = bpf_get_socket_cookie(ctx);
+		mark->netns = bpf_get_netns_cookie(ctx);
 	}
 	return 1;
 }
@@ -280,37 +287,29 @@ static __always_inline __u32 dns_at(struct __sk_buff *skb, struct flow *flow, __
 	return at + 2;
 }
 
-static __always_inline bool read_message(struct __sk_buff *skb, struct dns_reader *reader, __u32 at)
+static __always_inline bool read_message(struct __sk_buff *skb, struct dns_scratch *scratch, __u32 at)
 {
 	__u32 n = skb->len - at;
 
 	if (at >= skb->len)
 		return false;
 	BOUND(n, DNS_BYTES);
-	if (n < DNS_HEADER || bpf_skb_load_bytes(skb, at, reader->scratch->bytes, n))
+	if (n < DNS_HEADER || bpf_skb_load_bytes(skb, at, scratch->bytes, n))
 		return false;
-	reader->length = n;
-	return read_question(reader);
+	scratch->length = n;
+	return read_question(scratch);
 }
 
 static __always_inline void see_question(struct __sk_buff *skb, struct mark *mark, __u32 at)
 {
 	__u32 out = 0;
-	struct dns_reader reader = {};
 	struct question_key key = {};
+	struct dns_scratch *scratch = bpf_map_lookup_elem(&dns_scratch, &out);
 
-	reader.scratch = bpf_map_lookup_elem(&dns_scratch, &out);
-	if (!reader.scratch || !read_message(skb, &reader, at) || BYTE(&reader, 2) & 0x80)
+	if (!scratch || !read_message(skb, scratch, at) || BYTE(scratch, 2) & 0x80)
 		return;
-	question_key(&reader, &key, mark->cookie);
-	bpf_map_update_elem(&questions, &key, &reader.scratch->question, BPF_ANY);
-}
-
-static __always_inline bool is_own_netns(struct __sk_buff *skb)
-{
-	struct sock___guard *sk = (void *)skb->sk;
-
-	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum) == own_netns;
+	question_key(scratch, &key, mark->cookie);
+	bpf_map_update_elem(&questions, &key, &scratch->question, BPF_ANY);
 }
 
 static __noinline int tell_name(struct rec_head *who, struct dns_scratch *scratch)
@@ -340,31 +339,31 @@ static __noinline int tell_name(struct rec_head *who, struct dns_scratch *scratc
 static __always_inline void see_answer(struct __sk_buff *skb, struct mark *mark, struct flow *flow, __u32 at)
 {
 	__u32 in = 1;
-	struct dns_reader reader = {};
+	struct dns_scratch *scratch = bpf_map_lookup_elem(&dns_scratch, &in);
+	struct dns_reader reader = { .scratch = scratch };
 	struct question_key key = {};
 	struct question *asked;
 	__u32 answers;
 
-	reader.scratch = bpf_map_lookup_elem(&dns_scratch, &in);
-	if (!reader.scratch || !read_message(skb, &reader, at) || !(BYTE(&reader, 2) & 0x80))
+	if (!scratch || !read_message(skb, scratch, at) || !(BYTE(scratch, 2) & 0x80))
 		return;
-	question_key(&reader, &key, mark->cookie);
+	question_key(scratch, &key, mark->cookie);
 	asked = bpf_map_lookup_elem(&questions, &key);
-	if (!asked || asked->length != reader.scratch->question.length)
+	if (!asked || asked->length != scratch->question.length)
 		return;
 	for (__u32 i = 0; i <= NAME_MAX; i++)
-		if (asked->name[i] != reader.scratch->question.name[i])
+		if (asked->name[i] != scratch->question.name[i])
 			return;
-	if (!find_entries(reader.scratch))
+	if (!find_entries(scratch))
 		return;
-	reader.lists = bpf_map_lookup_elem(&resolvers, flow->address) && is_own_netns(skb) ? 2 : 1;
-	answers = (__u32)BYTE(&reader, 6) << 8 | BYTE(&reader, 7);
+	scratch->lists = mark->netns == own_netns && bpf_map_lookup_elem(&resolvers, flow->address) ? 2 : 1;
+	answers = (__u32)BYTE(scratch, 6) << 8 | BYTE(scratch, 7);
 	if (answers > RECORDS)
 		answers = RECORDS;
-	reader.scratch->told.addresses = 0;
+	scratch->told.addresses = 0;
 	bpf_loop(answers, read_record, &reader, 0);
-	if (reader.scratch->told.addresses)
-		tell_name(&mark->who, reader.scratch);
+	if (scratch->told.addresses)
+		tell_name(&mark->who, scratch);
 }
 
 SEC("cgroup_skb/ingress")

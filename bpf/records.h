@@ -370,7 +370,7 @@ struct rec_guard_name {
 	REC_HEAD
 	__u32 addresses;
 	__u32 name_pad;
-	__u8 address[8][16];
+	__u8 address[128]; /* 16 bytes each */
 	__u8 name[];
 };
 

@@ -8,7 +8,7 @@ export const command: SourceCommand = {
   kind: 'source',
   name: 'enforce',
   takesCommand: true,
-  operands: '[deny-file]',
+  arguments: '[deny-file]',
   summary: 'refuses connections of the watched processes to what a plain file names',
   description:
     'Refuses (EPERM) whatever the watched processes send to an address, a network, a host or a provider that the deny-file names; with --allow-file, whatever it does not name. The files may be written by anything at any time: a change is in force at once, a file with an error is refused whole and the one before stays in force. docs/deny-file.md has their lines.\n\nPrints an event for each refusal, with the line that decided. It goes on when nobody reads them; its end lifts the policy. Whoever is not watched is not affected. Needs root, or capabilities.',

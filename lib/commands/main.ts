@@ -40,7 +40,7 @@ export async function statusOf(program: string, work: () => Promise<number>): Pr
 async function runCommand(name: string, argv: readonly string[]): Promise<number> {
   const command = await findCommand(name);
   if (command === undefined) throw new CommandError(EXIT.usage, `there is no command "${name}"`, 'tracer help lists them');
-  const { options, args, wants } = await parseArguments(command, optionsOf(command), argv, process.env);
+  const { options, args, operands, wants } = await parseArguments(command, optionsOf(command), argv, process.env);
   if (wants === 'help') return print(helpOf(command, Math.min(columns(80), 100)));
   if (wants === 'version') return print(`tracer ${version()}\n`);
   if (command.kind === 'tool') return command.run(options, args);
@@ -51,7 +51,7 @@ async function runCommand(name: string, argv: readonly string[]): Promise<number
     hintAtTerminal(program);
     return run({ stages: [], ...partOf(command, options), output: new FdOutput(1), warn });
   }
-  const source = await command.open(options, args);
+  const source = await command.open(options, args, operands);
   return run({
     source,
     stages: [],

@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   ssl: () => import('./ssl.js'),
   proc: () => import('./proc.js'),
   net: () => import('./net.js'),
+  enforce: () => import('./enforce.js'),
   merge: () => import('./merge.js'),
   replay: () => import('./replay.js'),
   chunks: () => import('./chunks.js'),

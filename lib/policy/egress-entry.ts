@@ -95,10 +95,10 @@ function readNet(place: string, offset: number): Target | undefined {
     bits -= 96;
     most = 32;
   }
-  const masked = masked(address, bits);
-  if (!masked.equals(address))
-    throw new Wrong(offset, `"${place}" has bits behind its prefix`, `Write ${printAddress(masked)}/${bits}, or the address without a prefix`);
-  return { kind: 'net', address: masked, bits };
+  const network = masked(address, bits);
+  if (!network.equals(address))
+    throw new Wrong(offset, `"${place}" has bits behind its prefix`, `Write ${printAddress(network)}/${bits}, or the address without a prefix`);
+  return { kind: 'net', address: network, bits };
 }
 
 export const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');

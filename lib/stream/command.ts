@@ -47,7 +47,8 @@ export interface SourceCommand extends CommandBase {
   kind: 'source';
   /** True for sensors: they take `-- COMMAND…`. */
   takesCommand?: boolean;
-  open(options: Options, args: readonly string[]): Source | Promise<Source>;
+  /** `operands`: positional arguments of one that takes a command, too. */
+  open(options: Options, args: readonly string[], operands?: readonly string[]): Source | Promise<Source>;
 }
 
 export interface AnalyzerCommand extends CommandBase {

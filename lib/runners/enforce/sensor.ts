@@ -1,5 +1,6 @@
 /** The egress guard: refuses what its files say, for the watched processes only. */
-import { readFileSync, statSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { BpfError, BpfObject } from '../../bpf/index.js';
@@ -134,7 +135,6 @@ export class EnforceSensor extends Sensor {
     const object = BpfObject.open(fileURLToPath(new URL('../../../bpf/enforce.bpf.o', import.meta.url)));
     object.setMaxEntries('ring', this.ringBytes);
     object.setRodata('audit_only', this.#options.audit === true ? 1 : 0);
-    object.setRodata('own_netns', statSync('/proc/self/ns/net').ino);
     return object;
   }
 
@@ -157,6 +157,7 @@ export class EnforceSensor extends Sensor {
         this.#probes.push({ name: program, target: mount, state: 'failed', reason: error.message });
       }
     }
+    showOwnNamespace();
   }
 
   protected facts(): { probes: Probe[]; notCovered: string[]; limits: Record<string, number> } {
@@ -231,4 +232,12 @@ function configuredResolvers(): string[] {
   } catch {
     return [];
   }
+}
+
+/** The programs learn from a connection of ours in which network namespace we are: answers of DNS in others open nothing. */
+function showOwnNamespace(): void {
+  const socket = createSocket('udp4');
+  const close = (): void => void socket.close();
+  socket.once('error', close);
+  socket.connect(9, '127.0.0.1', close);
 }
