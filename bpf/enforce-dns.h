@@ -183,18 +183,22 @@ static __always_inline bool find_entries(struct dns_scratch *scratch)
 	return scratch->found;
 }
 
+struct address {
+	__u8 bytes[16];
+};
+
 /* The entries that an address has already stay: several names may have it. */
-static __noinline int remember(struct dns_scratch *scratch, const __u8 *address, __u32 set, __u32 list)
+__noinline int remember(struct dns_scratch *scratch, struct address *given, __u32 set, __u32 list)
 {
 	struct resolved_key key = { .slot = SLOT(set & 1, list & 1, 0) };
 	struct resolved *mine, *known;
 
-	if (!scratch || !address)
+	if (!scratch || !given)
 		return 0;
 	mine = &scratch->resolved[set & 1][list & 1];
 	if (mine->count == 0)
 		return 0;
-	__builtin_memcpy(key.address, address, 16);
+	__builtin_memcpy(key.address, given->bytes, 16);
 	known = bpf_map_lookup_elem(&resolved, &key);
 	if (!known) {
 		bpf_map_update_elem(&resolved, &key, mine, BPF_ANY);
@@ -241,7 +245,7 @@ static long read_record(__u32 i, void *data)
 {
 	struct dns_scratch *scratch = ((struct dns_reader *)data)->scratch;
 	struct dns_reader reader = { .scratch = scratch };
-	__u8 address[16] = {};
+	struct address address = {};
 	__u32 type, size, at, n;
 
 	scratch->ok = 0;
@@ -256,23 +260,23 @@ static long read_record(__u32 i, void *data)
 	if (scratch->at > scratch->length)
 		return 1;
 	if (type == 1 && size == 4) {
-		address[10] = 0xff;
-		address[11] = 0xff;
+		address.bytes[10] = 0xff;
+		address.bytes[11] = 0xff;
 		for (__u32 j = 0; j < 4; j++)
-			address[12 + j] = BYTE(scratch, at + j);
+			address.bytes[12 + j] = BYTE(scratch, at + j);
 	} else if (type == 28 && size == 16) {
 		for (__u32 j = 0; j < 16; j++)
-			address[j] = BYTE(scratch, at + j);
+			address.bytes[j] = BYTE(scratch, at + j);
 	} else {
 		return 0;
 	}
 	for (__u32 set = 0; set < 2; set++)
 		for (__u32 list = 0; list < 2; list++)
 			if (list < scratch->lists)
-				remember(scratch, address, set, list);
+				remember(scratch, &address, set, list);
 	n = scratch->told.addresses;
 	if (n < ADDRESSES_TOLD) {
-		__builtin_memcpy(scratch->told.address + 16 * (n & (ADDRESSES_TOLD - 1)), address, 16);
+		__builtin_memcpy(scratch->told.address + 16 * (n & (ADDRESSES_TOLD - 1)), address.bytes, 16);
 		scratch->told.addresses = n + 1;
 	}
 	return 0;

@@ -143,8 +143,11 @@ static __always_inline bool rule_holds(struct rule *rule, struct flow *flow)
 	return flow->port >= rule->from && flow->port <= rule->to;
 }
 
-/* The entry of `verdict` that is about this flow; GUARD_NO_ENTRY when none is. */
-static __noinline __u32 entry_of(struct verdict *verdict, struct flow *flow)
+/*
+ * The entry of `verdict` that is about this flow; GUARD_NO_ENTRY when none is. A global function, as those below: the
+ * verifier looks at it once, and not at each call.
+ */
+__noinline __u32 entry_of(struct verdict *verdict, struct flow *flow)
 {
 	__u32 count;
 
@@ -167,7 +170,7 @@ static __noinline __u32 entry_of(struct verdict *verdict, struct flow *flow)
 }
 
 /* The entry of a list that is about this flow. */
-static __noinline __u32 matching(struct flow *flow, __u32 set, __u32 list)
+__noinline __u32 matching(struct flow *flow, __u32 set, __u32 list)
 {
 	struct net_key key = {};
 	struct resolved_key name = {};

@@ -76,7 +76,7 @@ static __always_inline bool is_told_now(struct scope_key *process, __u32 *suppre
 	return false;
 }
 
-static __noinline int tell_refusal(struct rec_head *who, struct flow *flow, struct decision *decision, __u64 operation_and_cookie)
+__noinline int tell_refusal(struct rec_head *who, struct flow *flow, struct decision *decision, __u64 operation_and_cookie)
 {
 	struct scope_key process = {};
 	struct rec_guard *rec;
@@ -289,14 +289,18 @@ static __always_inline __u32 dns_at(struct __sk_buff *skb, struct flow *flow, __
 
 static __always_inline bool read_message(struct __sk_buff *skb, struct dns_scratch *scratch, __u32 at)
 {
-	__u32 n = skb->len - at;
+	__u64 n = (__u64)skb->len - at;
 
 	if (at >= skb->len)
 		return false;
+	scratch->length = n > DNS_BYTES ? DNS_BYTES : n;
+	/* On the register that the helper gets: verifiers up to 6.1 forget bounds of what was spilled. */
 	BOUND(n, DNS_BYTES);
-	if (n < DNS_HEADER || bpf_skb_load_bytes(skb, at, scratch->bytes, n))
+	if (n < DNS_HEADER)
 		return false;
-	scratch->length = n;
+	asm volatile("" : "+r"(n));
+	if (bpf_skb_load_bytes(skb, at, scratch->bytes, n))
+		return false;
 	return read_question(scratch);
 }
 
@@ -312,7 +316,7 @@ static __always_inline void see_question(struct __sk_buff *skb, struct mark *mar
 	bpf_map_update_elem(&questions, &key, &scratch->question, BPF_ANY);
 }
 
-static __noinline int tell_name(struct rec_head *who, struct dns_scratch *scratch)
+__noinline int tell_name(struct rec_head *who, struct dns_scratch *scratch)
 {
 	struct rec_guard_name *rec;
 	__u64 floor = bpf_ktime_get_boot_ns();
