@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells of changes to one name in a directory (inotify). Node's fs.watch does not say whether a file was closed after
+ * Tells of changes to one name in a directory (inotify), and reads a file that others write. Node's fs.watch does not say whether a file was closed after
  * writing, and that is what tells a whole file from half of one.
  */
 #define _GNU_SOURCE
 #include "native.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WATCHED (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_MODIFY | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -190,9 +192,93 @@ static napi_value watch_close(napi_env env, napi_callback_info info)
 	return js_undefined(env);
 }
 
+/* Bytes of an open file, at most `most`; minus an errno. The caller frees them. */
+static ssize_t read_all(int fd, size_t room, size_t most, uint8_t **out)
+{
+	uint8_t *bytes = malloc(room);
+	size_t length = 0;
+
+	while (bytes) {
+		ssize_t n = read(fd, bytes + length, room - length);
+		uint8_t *more;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			*out = bytes;
+			return n < 0 ? -errno : (ssize_t)length;
+		}
+		length += (size_t)n;
+		if (length > most) {
+			*out = bytes;
+			return -EFBIG;
+		}
+		if (length < room)
+			continue;
+		room *= 2;
+		more = realloc(bytes, room);
+		if (!more)
+			free(bytes);
+		bytes = more;
+	}
+	*out = NULL;
+	return -ENOMEM;
+}
+
+/*
+ * readWhole(path, most): {bytes, written}. Reads under a read lease (fcntl(2)), which the kernel gives only while nobody
+ * has the file open for writing, and which whoever comes to write waits for. `written`: somebody has it open, so that
+ * this may be half of it; absent where the file system has no leases.
+ */
+static napi_value read_whole(napi_env env, napi_callback_info info)
+{
+	char path[4096];
+	struct call call;
+	struct stat stat;
+	const char *step = "open";
+	napi_value result;
+	uint8_t *bytes = NULL;
+	int64_t most;
+	ssize_t length = 0;
+	int fd, lease, err;
+
+	call_begin(&call, env, info);
+	if (!arg_string(&call, 0, path, sizeof(path)) || !arg_int64(&call, 1, &most))
+		return NULL;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return throw_errno(env, step, errno, NULL);
+	err = fstat(fd, &stat) < 0 ? errno : S_ISREG(stat.st_mode) ? 0 : S_ISDIR(stat.st_mode) ? EISDIR : ENOTSUP;
+	if (!err && stat.st_size > most)
+		err = EFBIG;
+	if (err)
+		goto out;
+	/* Whoever breaks the lease makes a signal; this one means nothing by default. */
+	fcntl(fd, F_SETSIG, SIGURG);
+	lease = fcntl(fd, F_SETLEASE, F_RDLCK) ? errno : 0;
+	step = "read";
+	length = read_all(fd, (size_t)stat.st_size + 4096, (size_t)most, &bytes);
+	if (!lease)
+		fcntl(fd, F_SETLEASE, F_UNLCK);
+	if (length < 0)
+		err = (int)-length;
+out:
+	close(fd);
+	if (err) {
+		free(bytes);
+		return throw_errno(env, step, err, NULL);
+	}
+	napi_create_object(env, &result);
+	js_set(env, result, "bytes", js_bytes(env, bytes, (size_t)length));
+	if (!lease || lease == EAGAIN)
+		js_set(env, result, "written", js_bool(env, lease == EAGAIN));
+	free(bytes);
+	return result;
+}
+
 void watch_register(napi_env env, napi_value exports)
 {
-	static const struct function list[] = { { "watchOpen", watch_open }, { "watchClose", watch_close } };
+	static const struct function list[] = { { "watchOpen", watch_open }, { "watchClose", watch_close }, { "readWhole", read_whole } };
 
 	JS_FUNCTIONS(env, exports, list);
 }

@@ -7,4 +7,4 @@ export { BpfObject, closeLinks, type Global, Link, type UprobeTarget } from './o
 export { Ring, type RingConsumer, type RingOptions } from './ring.js';
 export { type CommandEnd, type ExecFailure, SpawnError, type SpawnOptions, type StoppedCommand, spawnStopped } from './spawn.js';
 export { type SharedText, SslLines } from './ssl-lines.js';
-export { NameWatch, WATCH } from './watch.js';
+export { NameWatch, readWhole, WATCH } from './watch.js';

@@ -81,6 +81,7 @@ export interface Native {
   ringClose(ring: RingHandle): void;
   watchOpen(directory: string, name: string, tell: (mask: number) => void): WatchHandle;
   watchClose(watch: WatchHandle): void;
+  readWhole(path: string, most: number): { bytes: Buffer; written?: boolean };
   spawnStopped(
     paths: string[],
     argv: string[],

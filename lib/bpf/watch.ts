@@ -31,3 +31,16 @@ export class NameWatch {
     native().watchClose(this.#handle);
   }
 }
+
+/**
+ * The content of a regular file that others may write, at most `most` bytes. `written`: somebody has it open for writing;
+ * undefined where the file system cannot tell. Never waits. @throws an error with `code`: EISDIR, ENOTSUP, EFBIG …
+ */
+export function readWhole(path: string, most: number): { bytes: Buffer; written?: boolean } {
+  try {
+    return native().readWhole(path, most);
+  } catch (error) {
+    if (!isNativeError(error)) throw error;
+    throw Object.assign(new Error(`cannot ${error.step} ${path}: ${error.errno}`), { code: error.errno });
+  }
+}

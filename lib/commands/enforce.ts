@@ -35,8 +35,10 @@ export const command: SourceCommand = {
   open(options: Options, args: readonly string[], operands: readonly string[] = []) {
     const [denyFile, more] = operands;
     if (more !== undefined) throw new CommandError(EXIT.usage, `there is a second deny-file, ${more}`, 'Name one; a command to run stands behind --');
+    const sensor = sensorOptions('tracer-enforce', options, args);
     return new EnforceSensor({
-      ...sensorOptions('tracer-enforce', options, args),
+      ...sensor,
+      alsoNeeded: [...(sensor.alsoNeeded ?? []), 'CAP_LEASE'],
       ...(denyFile === undefined ? {} : { denyFile }),
       ...(typeof options.allowFile === 'string' ? { allowFile: options.allowFile } : {}),
       audit: options.audit === true,

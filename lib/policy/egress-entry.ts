@@ -27,12 +27,13 @@ function splitPorts(text: string, offset: number): { place: string; ports?: { fr
   const bare = text.replace(/\/\d+$/, '');
   if (isIPv6(bare)) return { place: text };
   const colon = text.lastIndexOf(':');
-  if (colon < 0 || text.endsWith(']') || (/^provider:/i.test(text) && colon === 'provider'.length)) return { place: unbracket(text, offset) };
+  if (colon < 0 || bare.endsWith(']') || (/^provider:/i.test(text) && colon === 'provider'.length)) return { place: unbracket(text, offset) };
   const place = text.slice(0, colon);
+  if (place.includes(':') && !place.startsWith('[') && !/^provider:[^:]*$/i.test(place))
+    throw new Wrong(offset, `"${utf8(text)}" is no IPv6 address`, 'Write [2001:db8::1]:443, or the address alone');
   const found = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text.slice(colon + 1));
   if (found === null) {
     const port = text.slice(colon + 1);
-    if (place.includes(':')) throw new Wrong(offset, `"${utf8(text)}" is no IPv6 address`, 'Write [2001:db8::1]:443, or the address alone');
     throw new Wrong(offset + colon + 1, `"${utf8(port)}" is no port`, 'Write host:443 or host:8000-8999');
   }
   const from = Number(found[1]);

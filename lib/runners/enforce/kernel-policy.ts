@@ -85,7 +85,6 @@ export class KernelPolicy {
     const held = this.#held[set] as Wanted;
     this.#make('nets', held.nets, wanted.nets);
     this.#make('hosts', held.hosts, wanted.hosts);
-    this.#held[set] = wanted;
     this.#compiled[set] = compiled;
     this.#resolve(set, compiled, names());
     const numbers = Buffer.alloc(32);
@@ -134,12 +133,18 @@ export class KernelPolicy {
     return wanted;
   }
 
-  #make(name: 'nets' | 'hosts', held: ReadonlyMap<string, Buffer>, wanted: ReadonlyMap<string, Buffer>): void {
+  /** `held` follows step by step: what fails half-way is known to be there the next time. */
+  #make(name: 'nets' | 'hosts', held: Map<string, Buffer>, wanted: ReadonlyMap<string, Buffer>): void {
     const map = this.#object.map(name);
-    for (const key of held.keys()) if (!wanted.has(key)) map.delete(Buffer.from(key, 'latin1'));
+    for (const key of [...held.keys()]) {
+      if (wanted.has(key)) continue;
+      map.delete(Buffer.from(key, 'latin1'));
+      held.delete(key);
+    }
     for (const [key, value] of wanted) {
-      const before = held.get(key);
-      if (before === undefined || !before.equals(value)) map.update(Buffer.from(key, 'latin1'), value);
+      if (held.get(key)?.equals(value) === true) continue;
+      map.update(Buffer.from(key, 'latin1'), value);
+      held.set(key, value);
     }
   }
 

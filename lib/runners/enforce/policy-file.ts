@@ -1,11 +1,11 @@
 /**
- * A policy file that anybody may write at any time: read whole when it is whole, and followed through its symlinks.
- * What counts: a name that came to mean another file, a writer that closed it, and a file that grew and was then left
- * alone. What does not: the moment between a truncation and the writing.
+ * A policy file that anybody may write at any time: read while nobody has it open for writing, and followed through its
+ * symlinks. What counts besides: a file that grew and was then left alone by a writer that stays. What does not: the
+ * moment between a truncation and the writing.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { lstatSync, readlinkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { NameWatch, WATCH } from '../../bpf/index.js';
+import { NameWatch, readWhole, WATCH } from '../../bpf/index.js';
 import { MOST_BYTES } from '../../policy/deny-file.js';
 
 /** As long is a file left alone that grew without being closed. */
@@ -17,33 +17,19 @@ const MOST_LINKS = 40;
 
 export class Unreadable extends Error {}
 
-/** The whole content. Never waits, whatever the name stands for. @throws Unreadable */
-export function readWhole(path: string): Buffer {
-  let fd: number;
+const WHY: Readonly<Record<string, string>> = {
+  EISDIR: 'is a directory',
+  ENOTSUP: 'is no regular file',
+  EFBIG: `has more than ${MOST_BYTES} bytes`,
+};
+
+/** @throws Unreadable */
+function read(path: string): { bytes: Buffer; written?: boolean } {
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    return readWhole(path, MOST_BYTES);
   } catch (error) {
-    throw new Unreadable(`cannot be opened: ${(error as NodeJS.ErrnoException).code}`);
-  }
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new Unreadable('is no regular file');
-    if (stat.size > MOST_BYTES) throw new Unreadable(`has ${stat.size} bytes; a policy may have ${MOST_BYTES}`);
-    const parts: Buffer[] = [];
-    let length = 0;
-    for (;;) {
-      const part = Buffer.allocUnsafe(Math.max(65_536, stat.size - length + 1));
-      const n = readSync(fd, part, 0, part.length, null);
-      if (n === 0) return Buffer.concat(parts);
-      length += n;
-      if (length > MOST_BYTES) throw new Unreadable(`has more than ${MOST_BYTES} bytes`);
-      parts.push(part.subarray(0, n));
-    }
-  } catch (error) {
-    if (error instanceof Unreadable) throw error;
-    throw new Unreadable(`cannot be read: ${(error as NodeJS.ErrnoException).code}`);
-  } finally {
-    closeSync(fd);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    throw new Unreadable(WHY[code] ?? `cannot be read: ${code}`);
   }
 }
 
@@ -95,7 +81,7 @@ export class PolicyFile {
   /** The content now, and from now on whatever comes. @throws Unreadable */
   begin(): Buffer {
     this.#watch();
-    this.#last = readWhole(this.path);
+    this.#last = read(this.path).bytes;
     return this.#last;
   }
 
@@ -107,11 +93,10 @@ export class PolicyFile {
     this.#watches = [];
   }
 
-  /** Whether the way to it has changed. */
-  #watch(): boolean {
+  #watch(): void {
     const names = namesOnTheWay(this.path);
     const text = JSON.stringify(names);
-    if (text === this.#names) return false;
+    if (text === this.#names) return;
     const before = this.#watches;
     this.#names = text;
     this.#watches = [];
@@ -125,7 +110,6 @@ export class PolicyFile {
     }
     for (const watch of before) watch.close();
     if (!whole) this.#lookAgain();
-    return true;
   }
 
   #lookAgain(): void {
@@ -134,40 +118,40 @@ export class PolicyFile {
     clearTimeout(this.#look);
     this.#look = setTimeout(() => {
       this.#watch();
-      this.#read(false);
+      this.#read(WATCH.movedTo);
     }, LOOK_MS);
   }
 
   #onChange(mask: number): void {
     if (this.#closed) return;
     if ((mask & WATCH.selfGone) !== 0) this.#lookAgain();
-    const moved = (mask & ~(WATCH.modify | WATCH.closeWrite)) !== 0 && this.#watch();
-    if (moved || (mask & (WATCH.closeWrite | WATCH.movedTo | WATCH.movedFrom | WATCH.delete)) !== 0) {
-      clearTimeout(this.#quiet);
-      this.#read(false);
-    } else if ((mask & (WATCH.modify | WATCH.create)) !== 0) {
-      clearTimeout(this.#quiet);
-      // A second name of a file (link(2)) comes without anything being written.
-      this.#quiet = setTimeout(() => this.#read((mask & WATCH.modify) !== 0, true), QUIET_MS);
-    }
+    if ((mask & ~(WATCH.modify | WATCH.closeWrite)) !== 0) this.#watch();
+    this.#read(mask);
   }
 
-  /** `grown`: it only counts when what was there before is its beginning, and it ends with a line. */
-  #read(grown: boolean, created = false): void {
+  /** `mask`: what has happened; 0: nothing, it was only left alone for a while. */
+  #read(mask: number): void {
     if (this.#closed) return;
+    clearTimeout(this.#quiet);
     let content: Buffer;
+    let written: boolean;
     try {
-      content = readWhole(this.path);
+      const found = read(this.path);
+      content = found.bytes;
+      // Where leases are unknown, only a writer's end tells that it is whole.
+      written = found.written ?? (mask & (WATCH.closeWrite | WATCH.movedTo)) === 0;
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      if (!grown) this.#changed(error);
+      if (mask !== 0) this.#changed(error);
       return;
     }
     const last = this.#last ?? Buffer.alloc(0);
-    // Just made, and its writer has not begun.
-    if (created && content.length === 0) return;
-    if (grown && (content.length < last.length || content.at(-1) !== 10 || !content.subarray(0, last.length).equals(last))) return;
-    if (this.#last !== undefined && content.equals(this.#last)) return;
+    if (content.equals(last)) return;
+    if (written) {
+      if (mask !== 0) this.#quiet = setTimeout(() => this.#read(0), QUIET_MS);
+      // Whole lines more than before, and its writer pauses.
+      if (mask !== 0 || content.at(-1) !== 10 || content.length < last.length || !content.subarray(0, last.length).equals(last)) return;
+    }
     this.#last = content;
     this.#changed(content);
   }

@@ -1,4 +1,5 @@
 /** The deny-file and the allow-file of a guard: read, compiled, put in force, and each change told. */
+import { BpfError } from '../../bpf/index.js';
 import { parseDenyFile } from '../../policy/deny-file.js';
 import { compileEgress, type EgressTables, MOST_RULES, TooMuch } from '../../policy/egress-tables.js';
 import type { EgressEntry, Entry, PolicyError } from '../../policy/entry.js';
@@ -121,6 +122,20 @@ export class EgressPolicy {
     this.#options.apply({ rev: this.rev, deny: this.#lists.get('deny')?.tables, allow: this.#lists.get('allow')?.tables });
   }
 
+  /** @throws Refused when the kernel does not take it: then the one before is in force as it was. */
+  #replace(list: List, read: Pick<List, 'entries' | 'egress' | 'tables'>): void {
+    const { entries, egress, tables } = list;
+    Object.assign(list, read);
+    try {
+      this.#apply();
+    } catch (error) {
+      Object.assign(list, { entries, egress, tables });
+      this.#revs.delete(this.rev--);
+      if (!(error instanceof BpfError)) throw error;
+      throw new Refused({ line: 0, column: 0, message: error.message, next: '' });
+    }
+  }
+
   #changed(name: ListName, content: Buffer | Unreadable): void {
     const list = this.#lists.get(name) as List;
     const began = process.hrtime.bigint();
@@ -140,8 +155,7 @@ export class EgressPolicy {
       if (content instanceof Unreadable) throw new Refused({ line: 0, column: 0, message: content.message, next: '' });
       const read = this.#read(name, content);
       const change = difference(list.entries, read.entries);
-      Object.assign(list, read);
-      this.#apply();
+      this.#replace(list, read);
       tell('applied', change);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
