@@ -62,6 +62,8 @@ struct dns_scratch {
 	struct rec_guard_name told;
 };
 
+enum { DNS_OUT = 0, DNS_IN = 1 };
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 2);
@@ -188,8 +190,11 @@ struct address {
 };
 
 /* The entries that an address has already stay: several names may have it. */
-__noinline int remember(struct dns_scratch *scratch, struct address *given, __u32 set, __u32 list)
+__noinline int remember(struct address *given, __u32 set, __u32 list)
 {
+	/* Looked up here: helpers of kernels before 6.3 do not take a global function's arguments as values. */
+	__u32 in = DNS_IN;
+	struct dns_scratch *scratch = bpf_map_lookup_elem(&dns_scratch, &in);
 	struct resolved_key key = { .slot = SLOT(set & 1, list & 1, 0) };
 	struct resolved *mine, *known;
 
@@ -273,7 +278,7 @@ static long read_record(__u32 i, void *data)
 	for (__u32 set = 0; set < 2; set++)
 		for (__u32 list = 0; list < 2; list++)
 			if (list < scratch->lists)
-				remember(scratch, &address, set, list);
+				remember(&address, set, list);
 	n = scratch->told.addresses;
 	if (n < ADDRESSES_TOLD) {
 		__builtin_memcpy(scratch->told.address + 16 * (n & (ADDRESSES_TOLD - 1)), address.bytes, 16);

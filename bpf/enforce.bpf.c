@@ -306,7 +306,7 @@ static __always_inline bool read_message(struct __sk_buff *skb, struct dns_scrat
 
 static __always_inline void see_question(struct __sk_buff *skb, struct mark *mark, __u32 at)
 {
-	__u32 out = 0;
+	__u32 out = DNS_OUT;
 	struct question_key key = {};
 	struct dns_scratch *scratch = bpf_map_lookup_elem(&dns_scratch, &out);
 
@@ -342,7 +342,7 @@ __noinline int tell_name(struct rec_head *who, struct dns_scratch *scratch)
 
 static __always_inline void see_answer(struct __sk_buff *skb, struct mark *mark, struct flow *flow, __u32 at)
 {
-	__u32 in = 1;
+	__u32 in = DNS_IN;
 	struct dns_scratch *scratch = bpf_map_lookup_elem(&dns_scratch, &in);
 	struct dns_reader reader = { .scratch = scratch };
 	struct question_key key = {};

@@ -14,7 +14,12 @@ export const command: SourceCommand = {
     'Refuses (EPERM) whatever the watched processes send to an address, a network, a host or a provider that the deny-file names; with --allow-file, whatever it does not name. The files may be written by anything at any time: a change is in force at once, a file with an error is refused whole and the one before stays in force. docs/deny-file.md has their lines.\n\nPrints an event for each refusal, with the line that decided. It goes on when nobody reads them; its end lifts the policy. Whoever is not watched is not affected. Needs root, or capabilities.',
   options: [
     ...SCOPE_OPTIONS,
-    { flags: '--allow-file <file>', type: 'string', completes: 'file', description: 'Refuse everything that this file does not name. A deny-file may take away from it.' },
+    {
+      flags: '--allow-file <file>',
+      type: 'string',
+      completes: 'file',
+      description: 'Refuse everything that this file does not name. A deny-file may take away from it.',
+    },
     { flags: '--audit', type: 'boolean', description: 'Refuse nothing: say what would be.' },
     { flags: '--loopback', type: 'boolean', description: 'With --allow-file: this machine itself may be reached.' },
     { flags: '--no-dns', type: 'boolean', description: 'With --allow-file: the resolvers may not be asked either.' },
@@ -34,7 +39,8 @@ export const command: SourceCommand = {
   ],
   open(options: Options, args: readonly string[], operands: readonly string[] = []) {
     const [denyFile, more] = operands;
-    if (more !== undefined) throw new CommandError(EXIT.usage, `there is a second deny-file, ${more}`, 'Name one; a command to run stands behind --');
+    if (more !== undefined)
+      throw new CommandError(EXIT.usage, `there is a second deny-file, ${more}`, 'Name one; a command to run stands behind --');
     const sensor = sensorOptions('tracer-enforce', options, args);
     return new EnforceSensor({
       ...sensor,

@@ -49,7 +49,7 @@ async function runCommand(name: string, argv: readonly string[]): Promise<number
   const warn = (sentence: string): void => say(program, sentence);
   if (command.kind !== 'source') {
     hintAtTerminal(program);
-    return run({ stages: [], ...partOf(command, options), output: new FdOutput(1), warn });
+    return run({ stages: [], ...(await partOf(command, options)), output: new FdOutput(1), warn });
   }
   const source = await command.open(options, args, operands);
   return run({
@@ -72,8 +72,8 @@ export function stayLean(command: Command): void {
 }
 
 /** An analyzer or sink as a part of a pipeline. */
-export function partOf(command: Command, options: Options): { stages: Stage[] } | { sink: TextSink } {
-  if (command.kind === 'sink') return { sink: command.sink(options, terminal()) };
+export async function partOf(command: Command, options: Options): Promise<{ stages: Stage[] } | { sink: TextSink }> {
+  if (command.kind === 'sink') return { sink: await command.sink(options, terminal()) };
   if (command.kind !== 'analyzer') throw new Error(`${command.name} is not a filter`);
   const stage = command.stage(options);
   const ownKeep = command.options.some((option) => /--keep\b/.test(option.flags));

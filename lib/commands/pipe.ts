@@ -49,7 +49,7 @@ async function runPipe(text: string): Promise<number> {
   let sink: TextSink | undefined;
   for (const part of parts) {
     if (part.command.kind === 'source') continue;
-    const made = partOf(part.command, part.options);
+    const made = await partOf(part.command, part.options);
     if ('sink' in made) sink = made.sink;
     else stages.push(...made.stages);
   }

@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   identity: () => import('./identity.js'),
   redact: () => import('./redact.js'),
   show: () => import('./show.js'),
+  controller: () => import('./controller.js'),
   pipe: () => import('./pipe.js'),
   doctor: () => import('./doctor.js'),
   'ssl-probe': () => import('./ssl-probe.js'),

@@ -117,5 +117,10 @@ function checkPattern(pattern: string, offset: number): void {
   }
   if (brace >= 0) throw new Wrong(offset + brace, 'this { has no }', 'Write \\{ for the character itself');
   const dots = /\/\.\.?(?=\/|$)/.exec(pattern);
-  if (dots !== null) throw new Wrong(offset + dots.index + 1, `"${dots[0].slice(1)}" is no part of a canonical path`, 'Write the path as realpath(1) prints it');
+  if (dots !== null)
+    throw new Wrong(
+      offset + dots.index + 1,
+      `"${dots[0].slice(1)}" is no part of a canonical path`,
+      'Write the path as realpath(1) prints it',
+    );
 }

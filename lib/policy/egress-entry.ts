@@ -27,7 +27,8 @@ function splitPorts(text: string, offset: number): { place: string; ports?: { fr
   const bare = text.replace(/\/\d+$/, '');
   if (isIPv6(bare)) return { place: text };
   const colon = text.lastIndexOf(':');
-  if (colon < 0 || bare.endsWith(']') || (/^provider:/i.test(text) && colon === 'provider'.length)) return { place: unbracket(text, offset) };
+  if (colon < 0 || bare.endsWith(']') || (/^provider:/i.test(text) && colon === 'provider'.length))
+    return { place: unbracket(text, offset) };
   const place = text.slice(0, colon);
   if (place.includes(':') && !place.startsWith('[') && !/^provider:[^:]*$/i.test(place))
     throw new Wrong(offset, `"${utf8(text)}" is no IPv6 address`, 'Write [2001:db8::1]:443, or the address alone');
@@ -51,7 +52,8 @@ function unbracket(text: string, offset: number): string {
     throw new Wrong(offset, `"${utf8(text)}" has a bracket too many`, 'Write [2001:db8::1]:443');
   }
   const place = `${found[1]}${found[2] ?? ''}`;
-  if (!isIPv6(place.replace(/\/\d+$/, ''))) throw new Wrong(offset + 1, `"${utf8(found[1] ?? '')}" is no IPv6 address`, 'Brackets stand around IPv6 addresses only');
+  if (!isIPv6(place.replace(/\/\d+$/, '')))
+    throw new Wrong(offset + 1, `"${utf8(found[1] ?? '')}" is no IPv6 address`, 'Brackets stand around IPv6 addresses only');
   return place;
 }
 
@@ -80,7 +82,12 @@ function readNet(place: string, offset: number): Target | undefined {
   const host = slash < 0 ? place : place.slice(0, slash);
   let address = host.includes(':') ? ipv6Bytes(host, offset) : ipv4Bytes(host, offset);
   if (address === undefined) {
-    if (slash >= 0) throw new Wrong(offset + slash, `"${utf8(place.slice(slash))}" behind a name`, 'Behind a name stands :port, /tcp or /udp; a path on a host cannot be refused here');
+    if (slash >= 0)
+      throw new Wrong(
+        offset + slash,
+        `"${utf8(place.slice(slash))}" behind a name`,
+        'Behind a name stands :port, /tcp or /udp; a path on a host cannot be refused here',
+      );
     return undefined;
   }
   let most = address.length * 8;
@@ -88,7 +95,8 @@ function readNet(place: string, offset: number): Target | undefined {
   if (slash >= 0) {
     const found = /^\d{1,3}$/.exec(place.slice(slash + 1));
     bits = found === null ? -1 : Number(found[0]);
-    if (bits < 0 || bits > most) throw new Wrong(offset + slash + 1, `"${utf8(place.slice(slash + 1))}" is no length of a prefix`, `It is 0 to ${most}`);
+    if (bits < 0 || bits > most)
+      throw new Wrong(offset + slash + 1, `"${utf8(place.slice(slash + 1))}" is no length of a prefix`, `It is 0 to ${most}`);
   }
   // An IPv4 address mapped into IPv6 is that IPv4 address.
   if (most === 128 && bits >= 96 && address.subarray(0, 12).equals(MAPPED)) {
@@ -98,7 +106,11 @@ function readNet(place: string, offset: number): Target | undefined {
   }
   const network = masked(address, bits);
   if (!network.equals(address))
-    throw new Wrong(offset, `"${place}" has bits behind its prefix`, `Write ${printAddress(network)}/${bits}, or the address without a prefix`);
+    throw new Wrong(
+      offset,
+      `"${place}" has bits behind its prefix`,
+      `Write ${printAddress(network)}/${bits}, or the address without a prefix`,
+    );
   return { kind: 'net', address: network, bits };
 }
 
@@ -115,7 +127,8 @@ function ipv4Bytes(host: string, offset: number): Buffer | undefined {
 
 /** RFC 4291, section 2.2. */
 function ipv6Bytes(host: string, offset: number): Buffer {
-  if (host.includes('%')) throw new Wrong(offset + host.indexOf('%'), 'an address with a zone', 'Leave out the zone: the address is meant on every interface');
+  if (host.includes('%'))
+    throw new Wrong(offset + host.indexOf('%'), 'an address with a zone', 'Leave out the zone: the address is meant on every interface');
   if (!isIPv6(host)) throw new Wrong(offset, `"${utf8(host)}" is no IPv6 address`, 'Write it as in 2001:db8::1');
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(host);
   let text = host;
@@ -124,7 +137,8 @@ function ipv6Bytes(host: string, offset: number): Buffer {
     text = `${dotted[1]}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
   }
   const [left = '', right] = text.split('::');
-  const words = (part: string | undefined): number[] => (part === undefined || part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16)));
+  const words = (part: string | undefined): number[] =>
+    part === undefined || part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
   const [before, after] = [words(left), words(right)];
   const bytes = Buffer.alloc(16);
   for (const [i, word] of before.entries()) bytes.writeUInt16BE(word, 2 * i);
@@ -134,7 +148,10 @@ function ipv6Bytes(host: string, offset: number): Buffer {
 
 function printAddress(address: Buffer): string {
   if (address.length === 4) return address.join('.');
-  return new URL(`http://[${Array.from({ length: 8 }, (_, i) => address.readUInt16BE(2 * i).toString(16)).join(':')}]/`).hostname.slice(1, -1);
+  return new URL(`http://[${Array.from({ length: 8 }, (_, i) => address.readUInt16BE(2 * i).toString(16)).join(':')}]/`).hostname.slice(
+    1,
+    -1,
+  );
 }
 
 function readName(latin1: string, offset: number): string {
@@ -144,6 +161,10 @@ function readName(latin1: string, offset: number): string {
   const ascii = /^[\x21-\x7e]*$/.test(host) ? host.toLowerCase() : domainToASCII(host);
   const labels = ascii.split('.');
   if (ascii === '' || ascii.length > 253 || !labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)))
-    throw new Wrong(offset, `"${host}" is no host name`, 'Write an address, a name as api.example.com, *.example.com, provider:openai or an absolute path');
+    throw new Wrong(
+      offset,
+      `"${host}" is no host name`,
+      'Write an address, a name as api.example.com, *.example.com, provider:openai or an absolute path',
+    );
   return ascii;
 }

@@ -122,7 +122,11 @@ class Compiler {
       if (known.at(-1) !== bits) known.push(bits);
     }
     for (const { key, family, bits, address, rules } of parsed) {
-      const around = this.#around(address, (lengths[family] as number[]).filter((length) => length < bits), whole);
+      const around = this.#around(
+        address,
+        (lengths[family] as number[]).filter((length) => length < bits),
+        whole,
+      );
       const all = around === undefined ? rules : [...rules, ...around];
       whole.set(key, all);
       flat.set(key, this.#verdict(all));
@@ -175,4 +179,3 @@ export function verdictsOf(tables: EgressTables, name: string): Verdict[] {
   }
   return found;
 }
-

@@ -60,7 +60,7 @@ export interface AnalyzerCommand extends CommandBase {
 
 export interface SinkCommand extends CommandBase {
   kind: 'sink';
-  sink(options: Options, terminal: { color: boolean; columns: number }): TextSink;
+  sink(options: Options, terminal: { color: boolean; columns: number }): TextSink | Promise<TextSink>;
 }
 
 /** A command that neither reads nor writes events: `doctor`, `pipe`. */

@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import tape from 'tape';
 import { Cgroup } from '../support/cgroup.js';
 import { bin, python, root } from '../support/paths.js';
-import { Running } from '../support/processes.js';
 import { type EventOf, of } from '../support/process-sensor.js';
+import { Running } from '../support/processes.js';
 import { Sensor, type SensorRun } from '../support/sensor.js';
 
 const RESOLVER = '127.5.5.53';
@@ -70,7 +70,9 @@ class Outside {
       return Buffer.concat([fixed, data]);
     };
     this.#asked++;
-    const address = six ? Buffer.from('00000000000000000000ffff7f0a0a0a', 'hex') : Buffer.from([127, 10, this.#asked >> 8, this.#asked & 255]);
+    const address = six
+      ? Buffer.from('00000000000000000000ffff7f0a0a0a', 'hex')
+      : Buffer.from([127, 10, this.#asked >> 8, this.#asked & 255]);
     const target = Buffer.from('\x04edge\x07example\x00', 'latin1');
     const records = alias ? [owner, record(5, target), target, record(1, address)] : [owner, record(six ? 28 : 1, address)];
     return Buffer.concat([head, ...records]);
@@ -155,18 +157,29 @@ live('every way to a forbidden place is refused, and told with the line that ref
   const free = new Set(['allowed', 'other name', 'its neighbour in the alphabet']);
   for (const [name, result] of results) {
     if (result === 'missing') t.comment(`${name}: this kernel has none`);
-    else if (name === 'new namespaces' && result !== 'ok') t.ok(['EPERM', 'EACCES'].includes(result) || /28|22|ENOSPC/.test(result), `${name}: ${result}`);
+    else if (name === 'new namespaces' && result !== 'ok')
+      t.ok(['EPERM', 'EACCES'].includes(result) || /28|22|ENOSPC/.test(result), `${name}: ${result}`);
     else t.equal(result, free.has(name) ? 'ok' : 'EPERM', name);
   }
   t.ok(results.size > 40, `${results.size} ways`);
-  t.deepEqual(outside.reached.filter((line) => !line.startsWith('tcp ::ffff:127.')), [], 'nothing came in but');
+  t.deepEqual(
+    outside.reached.filter((line) => !line.startsWith('tcp ::ffff:127.')),
+    [],
+    'nothing came in but',
+  );
   t.equal(outside.reached.length, free.size, 'what is allowed');
   const refused = of(run, 'guard_deny');
   const lines = new Set(refused.map(({ data }) => `${data.rule?.line} ${data.rule?.text}`));
   t.deepEqual([...lines].sort(), ['2 127.0.0.2', `3 [::1]:${bad}`, '4 *.bad.test'], 'each line of the file');
   const named = refused.filter(({ data }) => data.name !== undefined);
-  t.ok(named.some(({ data }) => data.name === 'n0.bad.test'), 'by name');
-  t.ok(refused.every(({ data }) => data.pre_op && data.errno === 'EPERM' && data.comm !== ''), 'who, and that it was refused');
+  t.ok(
+    named.some(({ data }) => data.name === 'n0.bad.test'),
+    'by name',
+  );
+  t.ok(
+    refused.every(({ data }) => data.pre_op && data.errno === 'EPERM' && data.comm !== ''),
+    'who, and that it was refused',
+  );
   t.deepEqual(ledger(run), []);
 });
 
@@ -182,9 +195,13 @@ live('only what the allow-file names, and a name in it', async (t, { dir, cgroup
   t.equal(results.get('allowed'), 'ok');
   t.equal(results.get('other name'), 'ok', 'a name whose address nobody knew before');
   for (const [name, result] of results)
-    if (!['allowed', 'other name', 'new namespaces', 'passed socket'].includes(name) && result !== 'missing') t.equal(result, 'EPERM', name);
+    if (!['allowed', 'other name', 'new namespaces', 'passed socket'].includes(name) && result !== 'missing')
+      t.equal(result, 'EPERM', name);
   t.equal(outside.reached.length, 2, outside.reached.join('; '));
-  t.ok(of(run, 'guard_deny').every(({ data }) => data.rule === undefined && data.reason === 'not on the allow-list'), 'the default decided');
+  t.ok(
+    of(run, 'guard_deny').every(({ data }) => data.rule === undefined && data.reason === 'not on the allow-list'),
+    'the default decided',
+  );
 });
 
 live('--audit refuses nothing and says what it would have', async (t, { dir, cgroup, outside }) => {
@@ -248,7 +265,10 @@ live('edits of every kind count at once; half-written ones and errors never', as
   const tryOne = `import socket,json\nfor n in (2,4,5,6,7):\n  s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n  try: s.connect((f'127.0.0.{n}',9)); r='ok'\n  except PermissionError: r='EPERM'\n  print(json.dumps({'name':f'{n}','result':r}))`;
   const inForce = async (): Promise<string> => {
     const results = await inside(cgroup, ['-c', tryOne]);
-    return [...results].filter(([, result]) => result === 'EPERM').map(([name]) => name).join();
+    return [...results]
+      .filter(([, result]) => result === 'EPERM')
+      .map(([name]) => name)
+      .join();
   };
   t.equal(await inForce(), '2');
   writeFileSync(join(dir, 'v4'), '127.0.0.4\n');
@@ -268,17 +288,27 @@ live('edits of every kind count at once; half-written ones and errors never', as
   writeFileSync(file, '127.0.0.6\n');
   await sleep(200);
   t.equal(await inForce(), '6');
-  const slow = spawn(python, ['-c', `import os,time\nf=os.open(${JSON.stringify(file)},os.O_WRONLY|os.O_TRUNC)\ntime.sleep(1)\nos.write(f,b'127.0.0.7\\n')\ntime.sleep(0.1)\nos.close(f)`]);
+  const slow = spawn(python, [
+    '-c',
+    `import os,time\nf=os.open(${JSON.stringify(file)},os.O_WRONLY|os.O_TRUNC)\ntime.sleep(1)\nos.write(f,b'127.0.0.7\\n')\ntime.sleep(0.1)\nos.close(f)`,
+  ]);
   await sleep(500);
   t.equal(await inForce(), '6', 'truncated and not written yet');
   await new Promise((resolve) => slow.once('close', resolve));
   await sleep(200);
   t.equal(await inForce(), '7', 'closed');
-  const growing = spawn(python, ['-c', `import time\nf=open(${JSON.stringify(file)},'a')\nf.write('127.0.0.2\\n');f.flush()\ntime.sleep(5)`]);
+  const growing = spawn(python, [
+    '-c',
+    `import time\nf=open(${JSON.stringify(file)},'a')\nf.write('127.0.0.2\\n');f.flush()\ntime.sleep(5)`,
+  ]);
   await sleep(800);
   t.equal(await inForce(), '2,7', 'grown, and left alone, its writer still there');
   growing.kill();
   const run = await sensor.stop();
   const refused = of(run, 'guard_reload').filter(({ data }) => data.outcome === 'refused');
-  t.deepEqual(refused.map(({ data }) => data.error?.line), [0, 2], 'gone, and the line with the error');
+  t.deepEqual(
+    refused.map(({ data }) => data.error?.line),
+    [0, 2],
+    'gone, and the line with the error',
+  );
 });

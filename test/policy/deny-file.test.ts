@@ -110,13 +110,38 @@ tape('deny-file: what is wrong, and where', (t) => {
 tape('deny-file: files that A3S Observer reads', (t) => {
   const { entries, errors } = parseDenyFile(Buffer.from('# hosts\n1.1.1.1\n\n  api.example.com\n8.8.8.8\n/etc/shadow\n'));
   t.deepEqual(errors, []);
-  t.deepEqual(entries.map(({ line, text }) => `${line} ${text}`), ['2 1.1.1.1', '4 api.example.com', '5 8.8.8.8', '6 /etc/shadow']);
+  t.deepEqual(
+    entries.map(({ line, text }) => `${line} ${text}`),
+    ['2 1.1.1.1', '4 api.example.com', '5 8.8.8.8', '6 /etc/shadow'],
+  );
   t.end();
 });
 
 tape('deny-file: never throws, whatever the bytes; each line is an entry, an error or nothing', (t) => {
   const piece = fc.oneof(
-    fc.constantFrom('1.2.3.4', '::', '[', ']', '/', ':', '*', 'provider:', '#', ' ', '\n', '\r', '\\', '-', '443', 'read', '{', '}', '\0', 'é', '.'),
+    fc.constantFrom(
+      '1.2.3.4',
+      '::',
+      '[',
+      ']',
+      '/',
+      ':',
+      '*',
+      'provider:',
+      '#',
+      ' ',
+      '\n',
+      '\r',
+      '\\',
+      '-',
+      '443',
+      'read',
+      '{',
+      '}',
+      '\0',
+      'é',
+      '.',
+    ),
     fc.string({ maxLength: 4 }),
   );
   fc.assert(

@@ -60,7 +60,9 @@ export class GuardEvents {
 
   #onName(bytes: Buffer, view: DataView, at: number): void {
     const record = this.#name.at(bytes, view, at);
-    const addresses = Array.from({ length: Math.min(record.addresses, 8) }, (_, i) => Buffer.from(record.address.subarray(i * 16, i * 16 + 16)));
+    const addresses = Array.from({ length: Math.min(record.addresses, 8) }, (_, i) =>
+      Buffer.from(record.address.subarray(i * 16, i * 16 + 16)),
+    );
     this.names.learn(nameOf(record.name(record.len)), addresses);
   }
 

@@ -160,11 +160,14 @@ export class KernelPolicy {
     for (const list of LISTS) {
       const tables = compiled[list];
       if (tables === undefined) continue;
-      const verdicts = names.flatMap((name) => verdictsOf(tables, name)).map((verdict) => verdictBytes(verdict, this.#base(compiled, set, list)));
+      const verdicts = names
+        .flatMap((name) => verdictsOf(tables, name))
+        .map((verdict) => verdictBytes(verdict, this.#base(compiled, set, list)));
       if (verdicts.length === 0) continue;
       const key = Buffer.concat([Buffer.from([slot(set, list, false)]), address]);
       const before = map.lookup(key);
-      const known = before === undefined ? [] : Array.from({ length: before.readUInt32LE(0) }, (_, i) => before.subarray(4 + 12 * i, 16 + 12 * i));
+      const known =
+        before === undefined ? [] : Array.from({ length: before.readUInt32LE(0) }, (_, i) => before.subarray(4 + 12 * i, 16 + 12 * i));
       const all = [...known];
       for (const verdict of verdicts) if (!all.some((one) => one.equals(verdict))) all.push(verdict);
       const value = Buffer.alloc(4 + 12 * NAMES_AT_ONCE);

@@ -10,9 +10,11 @@ const AT_ONCE = 8;
 
 /** 16 bytes, IPv4 mapped. */
 export function addressBytes(address: string): Buffer {
-  if (!address.includes(':')) return Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), Buffer.from(address.split('.').map(Number))]);
+  if (!address.includes(':'))
+    return Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), Buffer.from(address.split('.').map(Number))]);
   const [left = '', right] = (address.split('%')[0] as string).split('::');
-  const words = (part: string | undefined): number[] => (part === undefined || part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16)));
+  const words = (part: string | undefined): number[] =>
+    part === undefined || part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
   const bytes = Buffer.alloc(16);
   const after = words(right);
   for (const [i, word] of words(left).entries()) bytes.writeUInt16BE(word, 2 * i);
@@ -74,7 +76,11 @@ export class Resolver {
       for (let name = rest.shift(); name !== undefined && round === this.#round; name = rest.shift()) {
         try {
           const found = await lookup(name, { all: true });
-          if (round === this.#round) this.#found(name, found.map(({ address }) => addressBytes(address)));
+          if (round === this.#round)
+            this.#found(
+              name,
+              found.map(({ address }) => addressBytes(address)),
+            );
         } catch {
           // No such name, or nobody to ask: then nobody else gets an address for it here either.
         }

@@ -82,7 +82,8 @@ export class EgressPolicy {
   /** Names that entries are about, exactly: to be looked up. */
   exactNames(): string[] {
     const names = new Set<string>();
-    for (const { egress } of this.#lists.values()) for (const { target } of egress) if (target.kind === 'name' && !target.below) names.add(target.name);
+    for (const { egress } of this.#lists.values())
+      for (const { target } of egress) if (target.kind === 'name' && !target.below) names.add(target.name);
     return [...names];
   }
 
@@ -107,7 +108,8 @@ export class EgressPolicy {
     try {
       const all = name === 'allow' ? [...egress, ...this.#options.implied] : egress;
       const tables = compileEgress(all);
-      if (tables.rules.length > MOST_RULES / 2) throw new TooMuch(egress.at(-1) as EgressEntry, `there are more than ${MOST_RULES / 2} entries with ports`);
+      if (tables.rules.length > MOST_RULES / 2)
+        throw new TooMuch(egress.at(-1) as EgressEntry, `there are more than ${MOST_RULES / 2} entries with ports`);
       return { entries, egress, tables };
     } catch (problem) {
       if (!(problem instanceof TooMuch)) throw problem;

@@ -184,7 +184,10 @@ export class EnforceSensor extends Sensor {
     const now = { ring: this.count(Counter.COUNT_LOST_RING), limit: this.count(Counter.COUNT_LOST_LIMIT) };
     for (const where of ['ring', 'limit'] as const) {
       if (now[where] > this.#said[where])
-        this.emitter.loss({ where, lost: now[where] - this.#said[where], kind: this.#options.audit === true ? 'guard_audit' : 'guard_deny' }, ns);
+        this.emitter.loss(
+          { where, lost: now[where] - this.#said[where], kind: this.#options.audit === true ? 'guard_audit' : 'guard_deny' },
+          ns,
+        );
     }
     this.#said = now;
   }
