@@ -30,6 +30,9 @@ enum rec_type {
 	REC_NET_CLOSE = 67,
 	REC_NET_HELLO = 68, /* a piece of a TLS ClientHello */
 	REC_NET_DNS = 69,   /* what was sent to, or came from, port 53 */
+	/* enforce: 96 to 111 */
+	REC_GUARD = 96,	     /* traffic was refused, or would have been */
+	REC_GUARD_NAME = 97, /* an answer of DNS gave addresses to a name that an entry is about */
 };
 
 /* The library call that an event reports. The names are in lib/runners/sslsniff/functions.ts. */
@@ -383,6 +386,34 @@ enum net_loss {
 	NET_LOST_QUERY = 5,
 	NET_LOST_ANSWER = 6,
 	NET_LOSSES = 7,
+};
+
+enum guard_operation { GUARD_CONNECT = 1, GUARD_SEND = 2, GUARD_SOCKET = 3 };
+
+struct rec_guard {
+	REC_HEAD
+	__u64 cookie;
+	__u32 entry; /* of the list; GUARD_NO_ENTRY: the list's default decided */
+	__u32 rev;
+	__u32 suppressed; /* as many of this process have not been told before this one */
+	__u16 port;
+	__u16 protocol;
+	__u8 operation;
+	__u8 refused; /* 0: only said (--audit) */
+	__u8 list;    /* 0: the deny-file, 1: the allow-file */
+	__u8 guard_pad;
+	__u8 address[16]; /* IPv4 mapped */
+};
+
+#define GUARD_NO_ENTRY 0xffffffff
+
+/* Followed by the name as in a question of DNS, `len` bytes. */
+struct rec_guard_name {
+	REC_HEAD
+	__u32 addresses;
+	__u32 name_pad;
+	__u8 address[128]; /* 16 bytes each */
+	__u8 name[];
 };
 
 /* One process, as the task iterator sees it. */

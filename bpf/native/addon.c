@@ -13,5 +13,6 @@ NAPI_MODULE_INIT()
 	process_register(env, exports);
 	probe_register(env, exports);
 	lines_register(env, exports);
+	watch_register(env, exports);
 	return exports;
 }

@@ -59,6 +59,7 @@ napi_value throw_text(napi_env env, const char *text);
 #define MAGIC_LINK 0x4c4e4b31u
 #define MAGIC_RING 0x524e4731u
 #define MAGIC_CHILD 0x43484c31u
+#define MAGIC_WATCH 0x57415431u
 
 /* enum bpf_attach_type: BPF_TRACE_UPROBE_MULTI, which the headers of libbpf 1.1 do not have yet. */
 #define UPROBE_MULTI 48
@@ -103,6 +104,7 @@ void spawn_register(napi_env env, napi_value exports);
 void process_register(napi_env env, napi_value exports);
 void probe_register(napi_env env, napi_value exports);
 void lines_register(napi_env env, napi_value exports);
+void watch_register(napi_env env, napi_value exports);
 
 struct function {
 	const char *name;

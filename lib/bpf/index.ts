@@ -7,3 +7,4 @@ export { BpfObject, closeLinks, type Global, Link, type UprobeTarget } from './o
 export { RecordLines, type SharedText } from './record-lines.js';
 export { Ring, type RingConsumer, type RingOptions } from './ring.js';
 export { type CommandEnd, type ExecFailure, SpawnError, type SpawnOptions, type StoppedCommand, spawnStopped } from './spawn.js';
+export { NameWatch, readWhole, WATCH } from './watch.js';

@@ -14,6 +14,7 @@ export type ObjectHandle = Handle<'object'>;
 export type LinkHandle = Handle<'link'>;
 export type RingHandle = Handle<'ring'>;
 export type ChildHandle = Handle<'child'>;
+export type WatchHandle = Handle<'watch'>;
 
 /** What the addon throws when a system call fails. */
 export interface NativeError extends Error {
@@ -78,6 +79,9 @@ export interface Native {
   ringPending(ring: RingHandle): number;
   ringArm(ring: RingHandle): void;
   ringClose(ring: RingHandle): void;
+  watchOpen(directory: string, name: string, tell: (mask: number) => void): WatchHandle;
+  watchClose(watch: WatchHandle): void;
+  readWhole(path: string, most: number): { bytes: Buffer; written?: boolean };
   spawnStopped(
     paths: string[],
     argv: string[],

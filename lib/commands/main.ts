@@ -40,7 +40,7 @@ export async function statusOf(program: string, work: () => Promise<number>): Pr
 async function runCommand(name: string, argv: readonly string[]): Promise<number> {
   const command = await findCommand(name);
   if (command === undefined) throw new CommandError(EXIT.usage, `there is no command "${name}"`, 'tracer help lists them');
-  const { options, args, wants } = await parseArguments(command, optionsOf(command), argv, process.env);
+  const { options, args, operands, wants } = await parseArguments(command, optionsOf(command), argv, process.env);
   if (wants === 'help') return print(helpOf(command, Math.min(columns(80), 100)));
   if (wants === 'version') return print(`tracer ${version()}\n`);
   if (command.kind === 'tool') return command.run(options, args);
@@ -49,9 +49,9 @@ async function runCommand(name: string, argv: readonly string[]): Promise<number
   const warn = (sentence: string): void => say(program, sentence);
   if (command.kind !== 'source') {
     hintAtTerminal(program);
-    return run({ stages: [], ...partOf(command, options), output: new FdOutput(1), warn });
+    return run({ stages: [], ...(await partOf(command, options)), output: new FdOutput(1), warn });
   }
-  const source = await command.open(options, args);
+  const source = await command.open(options, args, operands);
   return run({
     source,
     stages: [],
@@ -72,8 +72,8 @@ export function stayLean(command: Command): void {
 }
 
 /** An analyzer or sink as a part of a pipeline. */
-export function partOf(command: Command, options: Options): { stages: Stage[] } | { sink: TextSink } {
-  if (command.kind === 'sink') return { sink: command.sink(options, terminal()) };
+export async function partOf(command: Command, options: Options): Promise<{ stages: Stage[] } | { sink: TextSink }> {
+  if (command.kind === 'sink') return { sink: await command.sink(options, terminal()) };
   if (command.kind !== 'analyzer') throw new Error(`${command.name} is not a filter`);
   const stage = command.stage(options);
   const ownKeep = command.options.some((option) => /--keep\b/.test(option.flags));

@@ -16,6 +16,7 @@ interface Part {
   command: Command;
   options: Options;
   args: string[];
+  operands?: string[] | undefined;
   column: number;
 }
 
@@ -48,14 +49,14 @@ async function runPipe(text: string): Promise<number> {
   let sink: TextSink | undefined;
   for (const part of parts) {
     if (part.command.kind === 'source') continue;
-    const made = partOf(part.command, part.options);
+    const made = await partOf(part.command, part.options);
     if ('sink' in made) sink = made.sink;
     else stages.push(...made.stages);
   }
   const { command } = first;
   stayLean(command);
   if (command.kind !== 'source') return run({ stages, sink, output: await outputFor({}, warn, false), warn });
-  const source = await (command as SourceCommand).open(first.options, first.args);
+  const source = await (command as SourceCommand).open(first.options, first.args, first.operands);
   return run({
     source,
     stages,
@@ -78,10 +79,10 @@ async function loadPart({ words, column }: PipePart): Promise<Part> {
     );
   }
   try {
-    const { options, args, wants } = await parseArguments(command, optionsOf(command), words.slice(1), process.env);
+    const { options, args, operands, wants } = await parseArguments(command, optionsOf(command), words.slice(1), process.env);
     if (wants !== undefined)
       throw new CommandError(EXIT.usage, `--${wants} does not work inside a pipeline`, `Run tracer ${name} --${wants}`);
-    return { command, options, args, column };
+    return { command, options, args, operands, column };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     throw new CommandError(error.status, `column ${column}: ${name}: ${error.message}`, error.next);

@@ -170,6 +170,13 @@ export function providerNames(): string[] {
   return [...new Set(builtIn().map((entry) => entry.provider ?? ''))];
 }
 
+/** The hosts of a provider in the built-in table: each stands for itself and all below it; some labels hold a `*`. */
+export function hostsOf(provider: string): { host: string; port: number | undefined }[] {
+  return builtIn()
+    .filter((entry) => entry.provider === provider && entry.labels.length > 0)
+    .map(({ labels, port }) => ({ host: labels.join('.'), port }));
+}
+
 /** Reads one line of a table: `provider host[:port][/path]`; `-` for a host that is nobody's. Undefined where it is blank or a comment. */
 export function readLine(line: string): Line | undefined {
   const words = line

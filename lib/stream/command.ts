@@ -47,7 +47,8 @@ export interface SourceCommand extends CommandBase {
   kind: 'source';
   /** True for sensors: they take `-- COMMAND…`. */
   takesCommand?: boolean;
-  open(options: Options, args: readonly string[]): Source | Promise<Source>;
+  /** `operands`: positional arguments of one that takes a command, too. */
+  open(options: Options, args: readonly string[], operands?: readonly string[]): Source | Promise<Source>;
 }
 
 export interface AnalyzerCommand extends CommandBase {
@@ -59,7 +60,7 @@ export interface AnalyzerCommand extends CommandBase {
 
 export interface SinkCommand extends CommandBase {
   kind: 'sink';
-  sink(options: Options, terminal: { color: boolean; columns: number; rows?: number }): TextSink;
+  sink(options: Options, terminal: { color: boolean; columns: number; rows?: number }): TextSink | Promise<TextSink>;
 }
 
 /** A command that neither reads nor writes events: `doctor`, `pipe`. */

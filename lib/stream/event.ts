@@ -344,6 +344,46 @@ export interface SensorEnd {
   command?: { exit_code: number } | { signal: string };
 }
 
+/** An entry of a policy, as it stands in its file. */
+export interface GuardRule {
+  action: 'deny' | 'allow';
+  file: string;
+  line: number;
+  text: string;
+}
+
+/** A guard has refused something (`guard_deny`), or would have (`guard_audit`). */
+export interface GuardDecision extends Who {
+  exe?: string;
+  guard: 'enforce';
+  operation: 'connect' | 'send' | 'socket';
+  /** `1.2.3.4:443/tcp`. */
+  target: string;
+  /** The name that DNS gave this address for. */
+  name?: string;
+  /** Absent when the list's default decided. */
+  rule?: GuardRule;
+  reason?: string;
+  policy_rev: number;
+  /** The kernel refused before it happened. */
+  pre_op: boolean;
+  errno?: string;
+}
+
+/** A policy file was read anew. */
+export interface GuardReload {
+  guard: 'enforce';
+  file: string;
+  /** `refused`: the one before stays in force. */
+  outcome: 'applied' | 'refused';
+  policy_rev: number;
+  entries: number;
+  added: number;
+  removed: number;
+  took_ms: number;
+  error?: { line: number; column: number; message: string };
+}
+
 export type NetFamily = 'ipv4' | 'ipv6' | 'unix';
 
 /** A socket. */
@@ -697,6 +737,9 @@ export type ThrottleEvent = Line<'meta', 'throttle', Throttle>;
 export type ClockSyncEvent = Line<'meta', 'clock_sync', ClockSync>;
 export type MalformedEvent = Line<'meta', 'malformed', Malformed>;
 export type SensorEndEvent = Line<'meta', 'sensor_end', SensorEnd>;
+export type GuardDenyEvent = Line<'guard', 'guard_deny', GuardDecision>;
+export type GuardAuditEvent = Line<'guard', 'guard_audit', GuardDecision>;
+export type GuardReloadEvent = Line<'guard', 'guard_reload', GuardReload>;
 export type NetConnectEvent = Line<'net', 'net_connect', NetConnect>;
 export type NetAcceptEvent = Line<'net', 'net_accept', NetConnect>;
 export type NetListenEvent = Line<'net', 'net_listen', NetListen>;
@@ -744,6 +787,9 @@ export type TracerEvent =
   | ClockSyncEvent
   | MalformedEvent
   | SensorEndEvent
+  | GuardDenyEvent
+  | GuardAuditEvent
+  | GuardReloadEvent
   | NetConnectEvent
   | NetAcceptEvent
   | NetListenEvent

@@ -142,6 +142,8 @@ export interface Parsed {
   options: Options;
   /** Positional arguments; for a sensor, the command after `--`. */
   args: string[];
+  /** Of a guard: its positional arguments. */
+  operands?: string[];
   /** `--help` or `--version` was asked for, and nothing else counts. */
   wants?: 'help' | 'version';
 }
@@ -210,18 +212,18 @@ export async function parseArguments(
   if (values.version === true) return { options: {}, args: [], wants: 'version' };
 
   const merged = { ...defaults(options), ...fromEnvironment(options, env), ...values };
+  const { least, most } = arity(command.arguments);
   if (takesCommand) {
-    if (words.length > 0) {
-      const next = `To run a command under watch write -- before it: ${program} -- ${words.join(' ')}`;
-      throw new CommandError(EXIT.usage, `unexpected argument "${words[0]}"`, next);
+    if (words.length > most) {
+      const next = `To run a command under watch write -- before it: ${program} -- ${words.slice(most).join(' ')}`;
+      throw new CommandError(EXIT.usage, `unexpected argument "${words[most]}"`, next);
     }
     const watched = dashes < 0 ? [] : argv.slice(dashes + 1);
     if (dashes >= 0 && watched.length === 0) {
       throw new CommandError(EXIT.usage, 'no command after --', `Write ${program} -- COMMAND [ARGUMENT...]`);
     }
-    return { options: merged, args: watched };
+    return { options: merged, args: watched, operands: words };
   }
-  const { least, most } = arity(command.arguments);
   if (words.length > most) {
     const readsStdin = command.kind === 'analyzer' || command.kind === 'sink';
     const next = readsStdin ? `Events come from stdin: tracer-replay ${words[most]} | ${program}` : hint;
