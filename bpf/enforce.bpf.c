@@ -216,6 +216,40 @@ int guard_sock_create(struct bpf_sock *ctx)
 	return 1;
 }
 
+/*
+ * Sockets that watched processes hold already, or were handed: run at the start, when a process comes into scope, and now
+ * and then. Outside of what the kernel tells: a socket may be received at any time.
+ */
+SEC("iter/task_file")
+int guard_held_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct scope_key process;
+	struct socket *socket;
+	struct mark *mark;
+	struct sock *sk;
+
+	if (!task || !file || task->pid != task->tgid)
+		return 0;
+	process = scope_key_of(task);
+	if (!scope_has(&process))
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
+		return 0;
+	mark = bpf_sk_storage_get(&marks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!mark || mark->cookie)
+		return 0;
+	fill_head(&mark->who, REC_GUARD, 0, task);
+	mark->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
+	mark->cookie = bpf_get_socket_cookie(sk);
+	return 0;
+}
+
 /* The place that a packet goes to. False when it is no IP packet. `transport` is where the header behind IP begins. */
 static __always_inline bool flow_of(struct __sk_buff *skb, struct flow *flow, bool out, __u32 *transport)
 {

@@ -312,3 +312,46 @@ live('edits of every kind count at once; half-written ones and errors never', as
     'gone, and the line with the error',
   );
 });
+
+const HOLDING = `import socket, sys, time
+t = socket.create_connection(('127.0.0.2', int(sys.argv[1])))
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.connect(('127.0.0.2', int(sys.argv[1])))
+t.send(b'before'); u.send(b'before')
+open(sys.argv[2], 'w').write('ready')
+sys.stdin.readline()
+try: t.send(b'later tcp')
+except OSError: pass
+try: u.send(b'later udp'); print('sent')
+except PermissionError: print('EPERM')`;
+
+live('connections from before the guard carry nothing more', async (t, { dir, cgroup, outside }) => {
+  const port = await outside.listen();
+  const file = join(dir, 'egress.deny');
+  writeFileSync(file, '127.0.0.2\n');
+  const child = spawn(...cgroup.wrap(python, ['-c', HOLDING, String(port), join(dir, 'ready')]), { stdio: ['pipe', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout?.on('data', (bytes) => {
+    said += bytes;
+  });
+  while (!existsSync(join(dir, 'ready'))) await sleep(20);
+  const sensor = guard(['--cgroup', cgroup.path, file]);
+  await sensor.attached();
+  child.stdin?.end('go\n');
+  await new Promise((resolve) => child.once('close', resolve));
+  await sleep(300);
+  const run = await sensor.stop();
+  t.equal(said.trim(), 'EPERM', 'a datagram');
+  t.deepEqual(
+    outside.reached.filter((line) => line.includes('later')),
+    [],
+    'and a stream',
+  );
+  t.ok(
+    outside.reached.some((line) => line.startsWith('tcp') && line.endsWith('before')),
+    'which worked before',
+  );
+  t.ok(
+    of(run, 'guard_deny').every(({ data }) => data.operation === 'send' && data.pid === child.pid),
+    'told of the process that holds them',
+  );
+});

@@ -21,6 +21,7 @@ export class GuardEvents {
   readonly names = new AddressNames();
   readonly #emitter: Emitter;
   readonly #rule: (rev: number, list: ListName, entry: number) => GuardRule | undefined;
+  readonly #newcomer: () => void;
   readonly #stamp = new RecStamp();
   readonly #exec = new RecExec();
   readonly #exit = new RecExit();
@@ -29,9 +30,11 @@ export class GuardEvents {
   records = 0;
   emitted = 0;
 
-  constructor(emitter: Emitter, rule: (rev: number, list: ListName, entry: number) => GuardRule | undefined) {
+  /** `newcomer`: a living process came into scope. */
+  constructor(emitter: Emitter, rule: (rev: number, list: ListName, entry: number) => GuardRule | undefined, newcomer: () => void) {
     this.#emitter = emitter;
     this.#rule = rule;
+    this.#newcomer = newcomer;
     this.processes = new ProcessTable((pid, start) => new KnownProcess(pid, start), emitter, { met() {}, replaced() {} });
   }
 
@@ -41,8 +44,10 @@ export class GuardEvents {
     if (type === RecType.REC_GUARD) this.#onGuard(bytes, view, at, ts);
     else if (type === RecType.REC_GUARD_NAME) this.#onName(bytes, view, at);
     else if (type === RecType.REC_EXEC) this.#onExec(bytes, view, at, ts);
-    else if (type === RecType.REC_SCOPE) this.processes.of(bytes, view, at, ts);
-    else if (type === RecType.REC_EXIT) {
+    else if (type === RecType.REC_SCOPE) {
+      this.processes.of(bytes, view, at, ts);
+      this.#newcomer();
+    } else if (type === RecType.REC_EXIT) {
       const { pid, start_ns_exact } = this.#exit.at(bytes, view, at);
       const process = this.processes.find(pid);
       if (process !== undefined && process.start === start_ns_exact) this.processes.delete(process);

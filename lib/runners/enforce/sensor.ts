@@ -44,7 +44,7 @@ const PROGRAMS = [
 ] as const;
 
 const NOT_COVERED = [
-  'Sockets that others made and connected, and that the watched processes were handed: until they connect or send with an address.',
+  'What is sent on a connected socket that somebody else made and handed to a watched process: until the next heartbeat.',
   'Packets of AF_PACKET and AF_VSOCK sockets: they need a privilege (CAP_NET_RAW) or a virtual machine.',
   'Names that are looked up by DNS over TLS or HTTPS, or in answers of TCP that are cut over packets: their addresses are not learnt.',
   'What root inside the scope does to the guard itself.',
@@ -142,7 +142,11 @@ export class EnforceSensor extends Sensor {
     const mount = cgroup2Mount();
     if (mount === undefined)
       throw new CommandError(EXIT.unavailable, 'no cgroup2 tree is mounted here', 'Mount one: mount -t cgroup2 cgroup2 /sys/fs/cgroup');
-    this.#events = new GuardEvents(this.emitter, (rev, list, entry) => this.#policy.rule(rev, list, entry));
+    this.#events = new GuardEvents(
+      this.emitter,
+      (rev, list, entry) => this.#policy.rule(rev, list, entry),
+      () => this.#markHeld(),
+    );
     this.#kernel = new KernelPolicy(this.object);
     for (const address of this.#resolvers) this.object.map('resolvers').update(addressBytes(address), ONE);
     // Before the first program is attached: there is no moment without the policy.
@@ -158,6 +162,12 @@ export class EnforceSensor extends Sensor {
       }
     }
     showOwnNamespace();
+    this.#markHeld();
+  }
+
+  /** Sockets that the watched processes hold: from before the start, or handed to them since. */
+  #markHeld(): void {
+    this.object.runIter('guard_held_sockets');
   }
 
   protected facts(): { probes: Probe[]; notCovered: string[]; limits: Record<string, number> } {
@@ -180,6 +190,7 @@ export class EnforceSensor extends Sensor {
   }
 
   protected sayLosses(ns: number): void {
+    if (!this.ending) this.#markHeld();
     this.sayProcessLosses(ns);
     const now = { ring: this.count(Counter.COUNT_LOST_RING), limit: this.count(Counter.COUNT_LOST_LIMIT) };
     for (const where of ['ring', 'limit'] as const) {
