@@ -2,8 +2,6 @@
  * Records into events: keeps the model of processes and sessions up to date and says what the contract wants said, in
  * the order in which it happened.
  */
-
-import type { RecordLines, SharedText } from '../../bpf/record-lines.js';
 import {
   RecExec,
   RecExit,
@@ -17,12 +15,13 @@ import {
   SslRole,
   TlsLibrary,
 } from '../../bpf/records.gen.js';
-import type { Library, Role, Who } from '../../stream/event.js';
-import { payloadOf, textListField } from '../../stream/payload.js';
+import type { Library, Role } from '../../stream/event.js';
+import { textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
 import { factsOf, splitAtNul } from '../proc.js';
-import { ProcessTable, type WhoSaid } from '../processes.js';
-import { FUNCTION_NAMES, LIBRARY_NAMES } from './functions.js';
+import { ProcessTable } from '../processes.js';
+import { DataPrinter } from './data-printer.js';
+import { LIBRARY_NAMES } from './functions.js';
 import { addressOf, type Socket, WAIT_NS, WAITING_BYTES, WAITING_RECORDS, type Whole } from './halves.js';
 import { LOSS_PLACES, Process, type Processes, Session, type SessionPeer } from './model.js';
 import type { SessionTable } from './session-table.js';
@@ -49,43 +48,6 @@ function libraryOf(process: Process, library: number): Library {
 /** Libraries of which no call tells when a session begins: it is seen from its start when the program is. */
 const BEGINNING_UNKNOWN: ReadonlySet<number> = new Set([TlsLibrary.LIBRARY_RUSTLS]);
 
-/** The data of an ssl_data. {@link headText} and {@link tailText} print the same for the addon, which fills in the rest. */
-function dataOf(process: Process, session: Session, record: RecSslData): object {
-  const { offset, total, len, direction } = record;
-  return {
-    ...process.who?.who,
-    conn: session.conn,
-    direction: direction === 0 ? 'read' : 'write',
-    offset,
-    total_bytes: total,
-    captured_bytes: len,
-    call: record.call,
-    call_bytes: record.call_bytes,
-    latency_ns: record.latency,
-    library: session.library,
-    function: FUNCTION_NAMES[record.function] ?? 'unknown',
-    ...(session.fd === undefined ? {} : { fd: session.fd }),
-    ...payloadOf(record.data(len)),
-  };
-}
-
-/** From behind the timestamp to the offset. */
-function headText(who: Who, session: Session, record: RecSslData): string {
-  const direction = record.direction === 0 ? 'read' : 'write';
-  const data = JSON.stringify({ ...who, conn: session.conn, direction });
-  return `,"source":"ssl","event_type":"ssl_data","data":${data.slice(0, -1)},"offset":`;
-}
-
-/** What stands between the latency and the payload. */
-function tailText(session: Session, record: RecSslData): string {
-  const fields = {
-    library: session.library,
-    function: FUNCTION_NAMES[record.function] ?? 'unknown',
-    ...(session.fd === undefined ? {} : { fd: session.fd }),
-  };
-  return `,${JSON.stringify(fields).slice(1, -1)}`;
-}
-
 /** A record that waits for what comes behind it. */
 interface Waiting {
   ts: number;
@@ -95,6 +57,7 @@ interface Waiting {
 export class SslEvents {
   readonly processes: Processes;
   readonly #emitter: Emitter;
+  readonly #printer: DataPrinter;
   readonly #watcher: ProcessWatcher;
   readonly #table: SessionTable;
   readonly #stamp = new RecStamp();
@@ -114,6 +77,7 @@ export class SslEvents {
 
   constructor(emitter: Emitter, watcher: ProcessWatcher, table: SessionTable) {
     this.#emitter = emitter;
+    this.#printer = new DataPrinter(emitter);
     this.#watcher = watcher;
     this.#table = table;
     this.processes = new ProcessTable((pid, start) => new Process(pid, start), emitter, {
@@ -287,16 +251,11 @@ export class SslEvents {
     this.#open(process, session, ts);
     this.#sayLost(session, record, ts);
     if (session.whole !== undefined) this.#placeInWhole(session, session.whole, record, view, at);
-    const { total, offset, len, direction } = record;
+    const { total, offset, direction } = record;
     if (session.library !== 'plain') process.plaintext[direction === 0 ? 0 : 1] += total;
     if (direction === 0) session.readBytes = offset + total;
     else session.writeBytes = offset + total;
-    const { lines } = this.#emitter;
-    const given =
-      lines === undefined
-        ? this.#emitter.emit('ssl', 'ssl_data', dataOf(process, session, record), ts, total)
-        : this.#emitter.line(lines, bytes, at, len, this.#texts(lines, process, session, record), ts, total);
-    if (given) return;
+    if (this.#printer.print(process, session, record, bytes, at, ts)) return;
     session.lostBytes += total;
     if (session.whole !== undefined) session.whole.lostBytes += total;
   }
@@ -349,24 +308,6 @@ export class SslEvents {
     session.fd ??= said.fd;
     if (!session.announced || said.peer === undefined) return;
     this.#emitter.emit('ssl', 'ssl_peer', { ...process.who?.who, conn: session.conn, ...said }, ns);
-  }
-
-  /** What the lines of this session, thread and direction have in common. */
-  #texts(lines: RecordLines, process: Process, session: Session, record: RecSslData): { head: SharedText; tail: SharedText } {
-    const kept = session.heads[record.direction === 0 ? 0 : 1];
-    const said = process.who as WhoSaid;
-    if (kept.who !== said || kept.head?.age !== lines.age) {
-      kept.who = said;
-      kept.head = this.#emitter.share(lines, headText(said.who, session, record));
-    }
-    let tail = session.tails.get(record.function);
-    if (tail === undefined || tail.fd !== session.fd || tail.text.age !== lines.age) {
-      tail = { fd: session.fd, text: this.#emitter.share(lines, tailText(session, record)) };
-      session.tails.set(record.function, tail);
-    }
-    // Room for the tail may have been made by forgetting all texts, the head's too.
-    if (kept.head?.age !== lines.age) return this.#texts(lines, process, session, record);
-    return { head: kept.head as SharedText, tail: tail.text };
   }
 
   #onSession(type: number, bytes: Buffer, view: DataView, at: number, ts: number): void {
