@@ -58,7 +58,6 @@ export class Emitter {
   open(outlet: Outlet): void {
     this.#outlet = outlet;
     if (outlet.prefersLines === true) this.lines = new RecordLines(`${this.stream}-`);
-    this.#prints = outlet.prefersLines === true && outlet.pushText !== undefined;
   }
 
   /**
