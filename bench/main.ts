@@ -11,6 +11,7 @@ import { filterRows } from './rows/filters.js';
 import { flatOutRows } from './rows/flat-out.js';
 import { libraryRows } from './rows/libraries.js';
 import { llmRows } from './rows/llm.js';
+import { netRows } from './rows/net.js';
 import { resourceRows } from './rows/resources.js';
 import { agentRows, serverRows } from './rows/servers.js';
 import { tlsPairRows } from './rows/tls-pair.js';
@@ -25,6 +26,7 @@ const ROWS: Record<string, { needs: string; run(bench: Bench): Promise<Row[]> }>
   'flat-out': { needs: 'root', run: flatOutRows },
   agents: { needs: 'root', run: agentRows },
   servers: { needs: 'root', run: serverRows },
+  net: { needs: 'root', run: netRows },
   filters: { needs: '', run: filterRows },
   llm: { needs: '', run: llmRows },
   wire: { needs: '', run: wireRows },

@@ -5,7 +5,7 @@
 import { RecordLines, type SharedText } from '../bpf/record-lines.js';
 import { randomStream } from '../stream/derive.js';
 import type { AnyEvent, Loss, LossPlace, Source } from '../stream/event.js';
-import { thousandths } from '../stream/numbers.js';
+import { UTF8_GROWTH } from '../stream/line-writer.js';
 import type { Outlet } from '../stream/source.js';
 import type { KnownProcess } from './processes.js';
 
@@ -20,6 +20,9 @@ interface Dropped {
 export interface Announcer {
   announceFor(process: KnownProcess, ns: number, origin: 'snapshot' | 'first_seen'): void;
 }
+
+/** What a line has besides: id, timestamp, braces. */
+const LINE_BYTES = 128;
 
 export interface EmitterOptions {
   /** Bulk events are dropped while more than this waits; all others but the last words at four times as much. */
@@ -44,7 +47,7 @@ export class Emitter {
   readonly #queueBytes: number;
   readonly #dropped = new Map<string, Dropped>();
   #outlet: Outlet | undefined;
-  #prints = false;
+  readonly #idHead = `{"id":"${this.stream}-`;
   #n = 0;
 
   constructor(options: EmitterOptions) {
@@ -55,7 +58,6 @@ export class Emitter {
   open(outlet: Outlet): void {
     this.#outlet = outlet;
     if (outlet.prefersLines === true) this.lines = new RecordLines(`${this.stream}-`);
-    this.#prints = outlet.prefersLines === true && outlet.pushText !== undefined;
   }
 
   /**
@@ -151,25 +153,31 @@ export class Emitter {
     return true;
   }
 
-  /** Whether {@link print} may be called: nobody on the way to the reader wants the events as objects. */
-  get prints(): boolean {
-    return this.#prints;
-  }
-
-  /** The same as {@link emit}, of an event whose data stands as JSON already, without its braces. */
-  print(source: Source, event_type: string, data: string, ns: number, bytes?: number): boolean {
+  /**
+   * The same as {@link emit}, of an event that is printed at once: `head` from the comma behind the timestamp on, then `fields`,
+   * up to the end of its data. Undefined when it has to be given as an object.
+   */
+  print(event_type: string, head: Uint8Array, fields: string, ns: number, bytes?: number): boolean | undefined {
+    if (this.#outlet?.beginLine === undefined || this.#outlet.prefersLines !== true) return undefined;
     const queued = this.queuedBytes;
     if (queued > this.#queueBytes && (bytes !== undefined || queued > this.#queueBytes * 4)) {
       this.#drop(event_type, ns, bytes);
       return false;
     }
     if (this.#dropped.size > 0) this.sayDropped(ns);
-    if (this.lines !== undefined && this.lines.count > 0) this.flush();
+    this.flush();
+    const line = this.#outlet.beginLine(head.length + fields.length * UTF8_GROWTH + LINE_BYTES);
+    if (line === undefined) return undefined;
     this.#count(event_type, 1);
-    const time = thousandths(Math.floor(ns / 1000) + this.clockOffsetUs);
-    this.#outlet?.pushText?.(
-      `{"id":"${this.stream}-${++this.#n}","timestamp":${time},"source":"${source}","event_type":"${event_type}","data":{${data}}}\n`,
-    );
+    this.#n++;
+    line.ascii(this.#idHead);
+    line.number(this.#n);
+    line.ascii('","timestamp":');
+    line.time(this.timestamp(ns));
+    line.raw(head);
+    line.utf16(fields, 0, fields.length);
+    line.ascii('}}');
+    line.end();
     return true;
   }
 

@@ -7,6 +7,7 @@ import { compose, sinkStage } from './compose.js';
 import { CommandError, EXIT } from './exit.js';
 import { type Input, type InputHandler, readInput } from './input.js';
 import { LineFilter } from './line-filter.js';
+import { LineWriter } from './line-writer.js';
 import type { Destination } from './output.js';
 import type { Outlet, Source } from './source.js';
 import type { Stage, TextSink } from './stage.js';
@@ -203,6 +204,7 @@ interface Lent {
 /** What a source pushes in one turn of the event loop is written at once. */
 class SourceOutlet implements Outlet {
   readonly #lent: Lent[] = [];
+  #writer: LineWriter | undefined;
   #due = false;
   constructor(
     readonly filter: LineFilter,
@@ -235,10 +237,12 @@ class SourceOutlet implements Outlet {
     this.#later();
   }
 
-  pushText(line: string): void {
-    if (this.output.error !== undefined) return;
-    this.batch.text(line);
+  beginLine(most: number): LineWriter | undefined {
+    if (this.output.error !== undefined || !this.straight) return undefined;
+    this.#writer ??= new LineWriter(this.batch);
+    if (!this.#writer.begin(most)) return undefined;
     this.#later();
+    return this.#writer;
   }
 
   queuedBytes(): number {

@@ -2,6 +2,7 @@
  * A source: what stands at the head of a pipeline. Sensors (lib/runners) and files (lib/sources) are sources.
  */
 import type { AnyEvent } from './event.js';
+import type { LineWriter } from './line-writer.js';
 
 /** Where a source puts its events, in order. */
 export interface Outlet {
@@ -12,8 +13,11 @@ export interface Outlet {
    * `released` is called when its memory may be used again; where lines are looked at on the way, never.
    */
   pushLines(lines: Buffer, released?: () => void): void;
-  /** One event as a whole line of text, with its `\n`. Only where {@link prefersLines} is true. */
-  pushText?(line: string): void;
+  /**
+   * Where a source prints a line at once, byte by byte, if nobody on the way looks at the events: undefined when there is no
+   * place for one of at most so many bytes, or nobody who reads it. {@link LineWriter.end} gives it.
+   */
+  beginLine?(most: number): LineWriter | undefined;
   /** True when nobody on the way looks at the events, so that a source which can print them itself should. */
   readonly prefersLines?: boolean;
   /** Bytes written and not yet taken by the reader. A sensor drops and counts (`loss`, where: `queue`) past its limit; it never waits. */

@@ -1,5 +1,5 @@
 /** Records into events: sockets at their outcome, DNS, hellos; and names of peers that DNS told of. */
-import { NetState, RecExec, RecExit, RecNet, RecStamp, RecType } from '../../bpf/records.gen.js';
+import { NetState, RecExec, RecExit, RecStamp, RecType } from '../../bpf/records.gen.js';
 import { readDns } from '../../protocols/dns.js';
 import { textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
@@ -8,13 +8,25 @@ import { KnownProcess, ProcessTable, type WhoSaid } from '../processes.js';
 import { sameWho, whoBytes, whoOf } from '../who.js';
 import { Names } from './names.js';
 import { DnsStreams, Hellos } from './pieces.js';
-import { errnoName, isUnix, localPlace, ms, peerAddress, placeOf, socketOf, socketText, TCP, unixText } from './socket-text.js';
+import {
+  errnoName,
+  isUnix,
+  localPlace,
+  ms,
+  peerAddress,
+  placeOf,
+  SocketRecord,
+  socketOf,
+  socketText,
+  TCP,
+  unixText,
+} from './socket-text.js';
 
 const DNS_PORT = 53;
 
-/** Who, with its text, which is the same for most events of a process. */
+/** Who, with the beginnings of lines, which are the same for most events of a process: by type of event. */
 interface Teller extends WhoSaid {
-  text: string;
+  heads: Map<string, Buffer>;
 }
 
 class NetProcess extends KnownProcess {
@@ -23,8 +35,17 @@ class NetProcess extends KnownProcess {
   readonly key = `${this.pid}.${this.start}`;
 }
 
+function headOf({ heads, who }: Teller, event_type: string): Buffer {
+  let head = heads.get(event_type);
+  if (head === undefined) {
+    head = Buffer.from(`,"source":"net","event_type":"${event_type}","data":${JSON.stringify(who).slice(0, -1)},`);
+    heads.set(event_type, head);
+  }
+  return head;
+}
+
 function tellerOf(said: WhoSaid): Teller {
-  return { ...said, text: JSON.stringify(said.who).slice(1, -1) };
+  return { ...said, heads: new Map() };
 }
 
 export class NetEvents {
@@ -36,7 +57,7 @@ export class NetEvents {
   readonly #stamp = new RecStamp();
   readonly #exec = new RecExec();
   readonly #exit = new RecExit();
-  readonly #net = new RecNet();
+  readonly #net = new SocketRecord();
   /** Who the last close of a process was of that is not there any more. */
   #gone: Teller | undefined;
   /** Records that the kernel has counted as due. */
@@ -106,12 +127,12 @@ export class NetEvents {
   }
 
   /** `fields`: JSON of the data behind who, without braces. */
-  #give(event_type: string, { who, text }: Teller, fields: string, ts: number): boolean {
-    if (this.#emitter.prints) return this.#emitter.print('net', event_type, `${text},${fields}`, ts, 0);
-    return this.#emitter.emit('net', event_type, { ...who, ...(JSON.parse(`{${fields}}`) as object) }, ts, 0);
+  #give(event_type: string, teller: Teller, fields: string, ts: number): boolean {
+    const printed = this.#emitter.print(event_type, headOf(teller, event_type), fields, ts, 0);
+    return printed ?? this.#emitter.emit('net', event_type, { ...teller.who, ...(JSON.parse(`{${fields}}`) as object) }, ts, 0);
   }
 
-  #peerText(process: string, record: RecNet): string {
+  #peerText(process: string, record: SocketRecord): string {
     if (isUnix(record)) return unixText('peer', record);
     const address = peerAddress(record);
     const known = this.#names.of(process, address);
@@ -119,11 +140,11 @@ export class NetEvents {
     return `"peer":"${placeOf(address, record.peer_port)}"${name}`;
   }
 
-  #localText(record: RecNet): string {
+  #localText(record: SocketRecord): string {
     return isUnix(record) || record.local_port === 0 ? '' : `,"local":"${localPlace(record)}"`;
   }
 
-  #onConnect(process: NetProcess, teller: Teller, record: RecNet, ts: number): boolean {
+  #onConnect(process: NetProcess, teller: Teller, record: SocketRecord, ts: number): boolean {
     const { error, established, protocol } = record;
     const handshake = protocol === TCP && error === 0 && established > 0 ? `,"handshake_ms":${ms(established - record.began)}` : '';
     const end = error !== 0 ? `,"errno":"${errnoName(error)}"` : established === 0 ? ',"partial":["eof"]' : '';
@@ -140,14 +161,14 @@ export class NetEvents {
     if (!this.#onNet(RecType.REC_NET_CONNECT, bytes, view, 0, ts)) this.dropped++;
   }
 
-  #onAccept(process: NetProcess, teller: Teller, record: RecNet, ts: number): boolean {
+  #onAccept(process: NetProcess, teller: Teller, record: SocketRecord, ts: number): boolean {
     const place = isUnix(record)
       ? `,${unixText('local', record)},"peer":"unix:"`
       : `${this.#localText(record)},${this.#peerText(process.key, record)}`;
     return this.#give('net_accept', teller, socketText(record) + place, ts);
   }
 
-  #onListen(teller: Teller, record: RecNet, ts: number): boolean {
+  #onListen(teller: Teller, record: SocketRecord, ts: number): boolean {
     const local = isUnix(record) ? unixText('local', record) : `"local":"${localPlace(record)}"`;
     return this.#give('net_listen', teller, `${socketText(record)},${local},"backlog":${record.backlog}`, ts);
   }
@@ -172,17 +193,16 @@ export class NetEvents {
     );
     const left = this.#hellos.forget(socket);
     if (left !== undefined) this.#giveHello(key, teller, record, left, ts);
-    this.#dns.forget(`${socket}>`);
-    this.#dns.forget(`${socket}<`);
+    if (!this.#dns.empty) for (const way of ['>', '<']) this.#dns.forget(socket + way);
     return given;
   }
 
-  #onHello(process: NetProcess, teller: Teller, record: RecNet, ts: number): boolean {
+  #onHello(process: NetProcess, teller: Teller, record: SocketRecord, ts: number): boolean {
     const hello = this.#hellos.add(socketOf(record), record.offset, record.data(record.len), record.len < record.full);
     return hello === undefined || this.#giveHello(process.key, teller, record, hello, ts);
   }
 
-  #giveHello(process: string, { who }: Teller, record: RecNet, hello: Buffer, ts: number): boolean {
+  #giveHello(process: string, { who }: Teller, record: SocketRecord, hello: Buffer, ts: number): boolean {
     const address = peerAddress(record);
     const known = this.#names.of(process, address);
     return this.#emitter.emit(
@@ -200,7 +220,7 @@ export class NetEvents {
     );
   }
 
-  #onDns(process: NetProcess, { who }: Teller, record: RecNet, ts: number): boolean {
+  #onDns(process: NetProcess, { who }: Teller, record: SocketRecord, ts: number): boolean {
     const piece = record.data(record.len);
     const socket = socketOf(record);
     const isTcp = record.protocol === TCP;

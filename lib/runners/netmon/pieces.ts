@@ -24,6 +24,10 @@ abstract class Pieces {
     }
   }
 
+  get empty(): boolean {
+    return this.#held.size === 0;
+  }
+
   forget(key: string): Buffer | undefined {
     const bytes = this.#held.get(key);
     if (bytes === undefined) return undefined;

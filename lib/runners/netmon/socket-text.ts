@@ -3,7 +3,7 @@
  * that its text is put together faster than an object is made and printed.
  */
 import { constants } from 'node:os';
-import type { RecNet } from '../../bpf/records.gen.js';
+import { RecNet } from '../../bpf/records.gen.js';
 import { ipv4, ipv6 } from '../../protocols/dns.js';
 import type { NetFamily } from '../../stream/event.js';
 import { thousandths } from '../../stream/numbers.js';
@@ -21,56 +21,68 @@ const UNIX = Buffer.from('unix:');
 const INODES = 1n << 62n;
 
 /** The number by which a socket is known, as the contract prints it. */
-export function socketOf(record: RecNet): string {
+export function socketOf(record: SocketRecord): string {
   const { cookie } = record;
   if (cookie === 0) return (INODES + record.inode_exact).toString();
   return cookie < Number.MAX_SAFE_INTEGER ? String(cookie) : record.cookie_exact.toString();
 }
 
-export function isUnix(record: RecNet): boolean {
+export function isUnix(record: SocketRecord): boolean {
   return record.family === AF_UNIX;
 }
 
-function isMapped(address: Buffer): boolean {
-  return address.readUInt16BE(10) === 0xffff && address.readUInt32BE(0) === 0 && address.readUInt32BE(4) === 0 && address[8] === 0;
+/** A record whose addresses are read without making buffers of them: that would cost more than all the rest. */
+export class SocketRecord extends RecNet {
+  #isMapped(at: number): boolean {
+    const { view, start } = this;
+    const from = start + at;
+    return view.getUint32(from + 8) === 0xffff && view.getUint32(from) === 0 && view.getUint32(from + 4) === 0;
+  }
+
+  get hasMapped(): boolean {
+    return this.#isMapped(RecNet.places.peer) || this.#isMapped(RecNet.places.local);
+  }
+
+  /** The text of the address `at` that place. */
+  addressAt(at: number): string {
+    const { view, bytes } = this;
+    const from = this.start + at;
+    const isIpv4 = this.family === AF_INET;
+    const key = isIpv4 ? view.getUint32(from) : bytes.toString('latin1', from, from + 16);
+    let text = addresses.get(key);
+    if (text === undefined) {
+      text = isIpv4 ? ipv4(bytes, from) : ipv6(bytes, from);
+      if (addresses.size >= PLACES_KNOWN) addresses.clear();
+      addresses.set(key, text);
+    }
+    return text;
+  }
 }
 
 /** IPv4 addresses mapped into IPv6 are IPv4's. */
-function familyOf(record: RecNet): NetFamily | undefined {
+function familyOf(record: SocketRecord): NetFamily | undefined {
   if (record.family === AF_UNIX) return 'unix';
   if (record.family === AF_INET) return 'ipv4';
   if (record.family !== AF_INET6) return undefined;
-  return isMapped(record.peer) || isMapped(record.local) ? 'ipv4' : 'ipv6';
+  return record.hasMapped ? 'ipv4' : 'ipv6';
 }
 
-function protocolOf(record: RecNet): string {
+function protocolOf(record: SocketRecord): string {
   if (record.family === AF_UNIX) return KINDS[record.kind] ?? String(record.kind);
   return record.protocol === TCP ? 'tcp' : record.protocol === UDP ? 'udp' : String(record.protocol);
 }
 
 /** The fields that all say of a socket: `"socket":"1","family":"ipv4","protocol":"tcp"`. */
-export function socketText(record: RecNet): string {
+export function socketText(record: SocketRecord): string {
   const family = familyOf(record);
   return `"socket":"${socketOf(record)}",${family === undefined ? '' : `"family":"${family}",`}"protocol":"${protocolOf(record)}"`;
 }
 
-/** Texts of addresses, by what stands in the record. */
-const addresses = new Map<string, string>();
+/** Texts of addresses, by what stands in the record: of IPv4 the number, of IPv6 the bytes. */
+const addresses = new Map<string | number, string>();
 
-function addressOf(record: RecNet, bytes: Buffer): string {
-  if (record.family === AF_INET) return ipv4(bytes);
-  const key = bytes.toString('latin1');
-  let text = addresses.get(key);
-  if (text === undefined) {
-    text = ipv6(bytes);
-    if (addresses.size >= PLACES_KNOWN) addresses.clear();
-    addresses.set(key, text);
-  }
-  return text;
-}
-
-export function peerAddress(record: RecNet): string {
-  return addressOf(record, record.peer);
+export function peerAddress(record: SocketRecord): string {
+  return record.addressAt(RecNet.places.peer);
 }
 
 /** `1.2.3.4:443`, `[2001:db8::1]:443`. */
@@ -79,8 +91,8 @@ export function placeOf(address: string, port: number): string {
 }
 
 /** Where the socket itself is. */
-export function localPlace(record: RecNet): string {
-  return placeOf(addressOf(record, record.local), record.local_port);
+export function localPlace(record: SocketRecord): string {
+  return placeOf(record.addressAt(RecNet.places.local), record.local_port);
 }
 
 /** `unix:/run/x`, `unix:@name` of an abstract one, `unix:` of one without a name. A NUL inside a name as @, as /proc/net/unix has it. */
@@ -95,7 +107,7 @@ export function unixPlace(sockaddr: Buffer): Buffer {
 }
 
 /** The name of a unix socket as the field `peer` or `local`; in base64 where it is not UTF-8. */
-export function unixText(field: 'peer' | 'local', record: RecNet): string {
+export function unixText(field: 'peer' | 'local', record: SocketRecord): string {
   return JSON.stringify(textField(field, unixPlace(record.data(record.len)))).slice(1, -1);
 }
 

@@ -3,6 +3,8 @@ import test from 'tape';
 import { RecHead, RecNet, RecType } from '../../../lib/bpf/records.gen.js';
 import { Emitter } from '../../../lib/runners/emitter.js';
 import { NetEvents } from '../../../lib/runners/netmon/events.js';
+import { Batch } from '../../../lib/stream/batch.js';
+import { LineWriter } from '../../../lib/stream/line-writer.js';
 import type { Outlet } from '../../../lib/stream/source.js';
 import { assertValid } from '../../support/validate.js';
 
@@ -76,10 +78,18 @@ function exit(pid: number): Buffer {
 /** What comes of these records: as lines, or as objects. */
 function eventsOf(records: readonly Buffer[], lines: boolean): Line[] {
   const events: Line[] = [];
+  const batch = new Batch();
+  const writer = new LineWriter(batch);
+  const printed = (): void => {
+    for (const line of Buffer.concat(batch.take()).toString().split('\n')) if (line !== '') events.push(JSON.parse(line) as Line);
+  };
   const outlet: Outlet = {
-    push: (event) => void events.push(JSON.parse(JSON.stringify(event)) as Line),
+    push: (event) => {
+      printed();
+      events.push(JSON.parse(JSON.stringify(event)) as Line);
+    },
     pushLines() {},
-    pushText: (line) => void events.push(JSON.parse(line) as Line),
+    beginLine: (most) => (writer.begin(most) ? writer : undefined),
     prefersLines: lines,
     queuedBytes: () => 0,
     drained: () => Promise.resolve(),
@@ -89,6 +99,7 @@ function eventsOf(records: readonly Buffer[], lines: boolean): Line[] {
   const net = new NetEvents(emitter);
   for (const bytes of records)
     net.record(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, Number(bytes.readBigUInt64LE(8)));
+  printed();
   return events.map((event) => ({ ...event, id: event.id.replace(/^.*-/, 'aaaaaaaaaa-') }));
 }
 
