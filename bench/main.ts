@@ -11,6 +11,7 @@ import { filterRows } from './rows/filters.js';
 import { flatOutRows } from './rows/flat-out.js';
 import { libraryRows } from './rows/libraries.js';
 import { llmRows } from './rows/llm.js';
+import { processRows } from './rows/processes.js';
 import { resourceRows } from './rows/resources.js';
 import { agentRows, serverRows } from './rows/servers.js';
 import { tlsPairRows } from './rows/tls-pair.js';
@@ -28,6 +29,7 @@ const ROWS: Record<string, { needs: string; run(bench: Bench): Promise<Row[]> }>
   filters: { needs: '', run: filterRows },
   llm: { needs: '', run: llmRows },
   wire: { needs: '', run: wireRows },
+  processes: { needs: 'root', run: processRows },
   resources: { needs: '', run: resourceRows },
 };
 
