@@ -62,6 +62,13 @@ if False:`,
   ],
 ];
 
+/** bcc reads what a tracepoint has from tracefs: mounted where nobody else sees it. Each step replaces the one before: the pid stays. */
+const TRACEFS = [
+  ...['unshare', '--mount', 'sh', '-c'],
+  'mount --make-rprivate / && { [ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing; } && exec "$@"',
+  'sh',
+];
+
 /** Undefined when it is not set up. `uid`: whose processes it watches. */
 function snoop(
   tool: 'execsnoop' | 'opensnoop',
@@ -78,7 +85,10 @@ function snoop(
   writeFileSync(script, patched(stock, changes));
   return {
     name: `bcc's ${tool}`,
-    command: () => ({ command: ['/usr/bin/python3', '-u', script, '-u', String(uid)], env: { BCC_KERNEL_SOURCE: bcc.headers } }),
+    command: () => ({
+      command: [...TRACEFS, '/usr/bin/python3', '-u', script, '-u', String(uid)],
+      env: { BCC_KERNEL_SOURCE: bcc.headers },
+    }),
     isReady: (output) => output.includes('PID'),
     count: (output) => ({ events: output.occurrences(mark), cut: 0 }),
   };

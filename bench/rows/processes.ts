@@ -127,7 +127,8 @@ function judged(ours: number[], theirs: number[], bar: { share?: number; us?: nu
   if (bar.us !== undefined) return { ratio: show(spread(ours), 'µs'), bar: `≤ ${bar.us} µs`, met: spread(ours).median <= bar.us };
   const share = bar.share as number;
   if (theirs.length === 0) return { ratio: '–', bar: `≤ 1/${Math.round(1 / share)}` };
-  const ratio = spread(ours).median / spread(theirs).median;
+  // Below the noise of a busy machine: nothing that could be told.
+  const ratio = Math.max(0, spread(ours).median) / Math.max(1e-9, spread(theirs).median);
   return { ratio: `${digits(ratio)} of it`, bar: `≤ 1/${Math.round(1 / share)}`, met: ratio <= share };
 }
 
