@@ -12,6 +12,7 @@ import { flatOutRows } from './rows/flat-out.js';
 import { libraryRows } from './rows/libraries.js';
 import { llmRows } from './rows/llm.js';
 import { netRows } from './rows/net.js';
+import { processRows } from './rows/processes.js';
 import { resourceRows } from './rows/resources.js';
 import { agentRows, serverRows } from './rows/servers.js';
 import { tlsPairRows } from './rows/tls-pair.js';
@@ -30,6 +31,7 @@ const ROWS: Record<string, { needs: string; run(bench: Bench): Promise<Row[]> }>
   filters: { needs: '', run: filterRows },
   llm: { needs: '', run: llmRows },
   wire: { needs: '', run: wireRows },
+  processes: { needs: 'root', run: processRows },
   resources: { needs: '', run: resourceRows },
 };
 

@@ -112,16 +112,36 @@ function fileId(path: string | Buffer): string | undefined {
   }
 }
 
+/** First bytes of names, so that most variables need not be read. */
+const firstBytes = new WeakMap<ReadonlySet<string>, Uint8Array>();
+
+function firstBytesOf(names: ReadonlySet<string>): Uint8Array {
+  let first = firstBytes.get(names);
+  if (first !== undefined) return first;
+  first = new Uint8Array(256);
+  for (const name of names) first[name.charCodeAt(0) & 0xff] = 1;
+  firstBytes.set(names, first);
+  return first;
+}
+
 /** The variables of these names in the text of an environment. */
 export function chosenEnvironment(text: Buffer, names: ReadonlySet<string> = ENV_NAMES): Record<string, string> | undefined {
-  const found: Record<string, string> = {};
-  for (const item of splitAtNul(text)) {
-    const equals = item.indexOf(0x3d);
-    if (equals <= 0 || equals > 64) continue;
-    const name = item.toString('latin1', 0, equals);
-    if (names.has(name)) found[name] = item.toString('utf8', equals + 1);
+  const first = firstBytesOf(names);
+  let found: Record<string, string> | undefined;
+  for (let at = 0; at < text.length; ) {
+    const nul = text.indexOf(0, at);
+    const end = nul < 0 ? text.length : nul;
+    if (first[text[at] as number] === 1) {
+      const equals = text.indexOf(0x3d, at);
+      const name = equals > at && equals < end && equals - at <= 64 ? text.toString('latin1', at, equals) : '';
+      if (names.has(name)) {
+        found ??= {};
+        found[name] = text.toString('utf8', equals + 1, end);
+      }
+    }
+    at = end + 1;
   }
-  return Object.keys(found).length === 0 ? undefined : found;
+  return found;
 }
 
 function environment(pid: number): Record<string, string> | undefined {

@@ -28,8 +28,8 @@ export class KnownProcess {
   exited = false;
   /** Who the last record was of. */
   who: WhoSaid | undefined;
-  /** The same for each thread that has been seen. */
-  readonly threads = new Map<number, WhoSaid>();
+  /** The same for each thread that has been seen; absent while there was one. Most processes are short, and one thread. */
+  threads: Map<number, WhoSaid> | undefined;
 
   constructor(
     readonly pid: number,
@@ -124,12 +124,15 @@ export class ProcessTable<P extends KnownProcess> implements Announcer {
 
   #recognize(process: P, tid: number, bytes: Buffer, view: DataView, at: number): void {
     if (process.who !== undefined && sameWho(process.who.bytes, bytes, at)) return;
-    const known = process.threads.get(tid);
+    const known = process.threads?.get(tid);
     if (known !== undefined && sameWho(known.bytes, bytes, at)) {
       process.who = known;
       return;
     }
+    const former = process.who;
     process.who = { bytes: whoBytes(bytes, at), who: whoOf(bytes, view, at) };
+    if (former === undefined) return;
+    process.threads ??= new Map([[former.who.tid ?? 0, former]]);
     if (process.threads.size >= THREADS_KNOWN) process.threads.clear();
     process.threads.set(tid, process.who);
   }

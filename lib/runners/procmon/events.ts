@@ -16,6 +16,10 @@ const CGROUPS_KNOWN = 1024;
 /** The kernel counts resident memory in pages. */
 const PAGE_BYTES = 4096;
 
+type CgroupField = ReturnType<typeof cgroupField>;
+const NO_FIELD: CgroupField = {};
+const ASK_AGAIN_NS = 1e8;
+
 export interface ProcessEventOptions {
   envNames: ReadonlySet<string>;
   /** Ends of processes that lived shorter are left out; in nanoseconds. */
@@ -36,7 +40,7 @@ export class ProcessEvents {
   readonly #exec = new RecProcExec();
   readonly #exit = new RecExit();
   readonly #security = new RecSecurity();
-  readonly #cgroups = new Map<string, ReturnType<typeof cgroupField>>();
+  readonly #cgroups = new Map<string, { field: CgroupField; again: number }>();
 
   constructor(emitter: Emitter, options: ProcessEventOptions) {
     this.#emitter = emitter;
@@ -120,7 +124,7 @@ export class ProcessEvents {
     const id = (exec_flags & PathFact.HAS_FILE) !== 0 ? { exe_file_id: fileIdOf(record) } : {};
     const env = environment === undefined ? {} : { env: environment };
     if (result === 0) {
-      process.facts = { ...exeField, ...argsField, ...cwdField, ...this.#cgroupOf(process), ...id, ...env };
+      process.facts = { ...exeField, ...argsField, ...cwdField, ...this.#cgroupOf(process, ts), ...id, ...env };
       process.announced = false;
     }
     this.processes.announce(process, ts);
@@ -148,15 +152,21 @@ export class ProcessEvents {
     );
   }
 
-  /** Read from /proc once for each cgroup. */
-  #cgroupOf(process: Process): ReturnType<typeof cgroupField> {
-    const id = process.who?.who.cgroup_id ?? '';
+  /**
+   * Read from /proc once for each cgroup: of the process, or, when that has ended already, of its parent if it is in the
+   * same one. What could not be read is not asked for again at once: an open that fails costs as much as an event.
+   */
+  #cgroupOf(process: Process, ts: number): CgroupField {
+    const who = process.who?.who;
+    const id = who?.cgroup_id ?? '';
     const known = this.#cgroups.get(id);
-    if (known !== undefined) return known;
-    const field = cgroupField(process.pid);
-    if (Object.keys(field).length === 0) return field;
+    if (known !== undefined && (known.field !== NO_FIELD || ts < known.again)) return known.field;
+    let field = cgroupField(process.pid);
+    const parent = this.processes.find(who?.ppid ?? 0);
+    if (Object.keys(field).length === 0 && parent?.who?.who.cgroup_id === id) field = cgroupField(parent.pid);
+    if (Object.keys(field).length === 0) field = NO_FIELD;
     if (this.#cgroups.size >= CGROUPS_KNOWN) this.#cgroups.clear();
-    this.#cgroups.set(id, field);
+    this.#cgroups.set(id, { field, again: ts + ASK_AGAIN_NS });
     return field;
   }
 
