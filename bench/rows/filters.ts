@@ -1,6 +1,7 @@
 /** Filters on a recorded stream: CPU for a gigabyte, against a plain Node loop, jaq and jq. */
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Bench } from '../bench.js';
 import { peers } from '../peers.js';
 import { Process } from '../process.js';
@@ -49,6 +50,20 @@ export function rowAgainst(what: string, ours: number[], name: string, theirs: n
   return { ...row, theirs: show(spread(theirs), 'MB/s'), ratio: `${show(spread(ratios))} ×`, met: spread(ratios).median >= times };
 }
 
+/** Rules as people write them: names of things with a number, hosts, accounts. */
+function rulesFile(): string {
+  const file = join(mkdtempSync(join(tmpdir(), 'tracer-bench-rules-')), 'rules');
+  const rules = [
+    'ticket TICKET-\\d{4,8}',
+    'employee emp_[a-z0-9]{8}',
+    'host \\b([a-z0-9-]+)\\.corp\\.example\\b',
+    'iban \\b[A-Z]{2}\\d{2}[A-Z0-9]{11,30}\\b',
+  ];
+  writeFileSync(file, `${rules.join('\n')}\n`);
+  process.once('exit', () => rmSync(dirname(file), { recursive: true, force: true }));
+  return file;
+}
+
 export async function filterRows(bench: Bench): Promise<Row[]> {
   const found = peers();
   const input = await recordedStream(bench.streamBytes);
@@ -66,6 +81,13 @@ export async function filterRows(bench: Bench): Promise<Row[]> {
   const redacted = await race(bench, 'tracer-redact', redacting, input);
   const shared = await race(bench, 'tracer-redact, passing on', redacting, foreign);
 
+  const ruled = await race(
+    bench,
+    'tracer-redact --rules',
+    [{ name: 'tracer-redact', command: [process.execPath, join('bin', 'redact'), '--rules', rulesFile()] }, plainLoop],
+    input,
+  );
+
   const size = `${digits(bench.streamBytes / 1e6)} MB`;
   const http = whole.get('tracer-http') ?? [];
   const pass = passed.get('tracer-http') ?? [];
@@ -76,6 +98,13 @@ export async function filterRows(bench: Bench): Promise<Row[]> {
     rowAgainst(`a filter passing events that it does not know, ${size}`, pass, PLAIN, passed.get(PLAIN), 3),
     rowAgainst('the same', pass, 'jaq, selecting', passed.get('jaq'), 3),
     rowAgainst(`tracer-redact on a recorded stream, ${size}`, redacted.get('tracer-redact') ?? [], PLAIN, redacted.get(PLAIN), 1),
+    rowAgainst(
+      'the same with four rules of a user, one of which has no fixed text',
+      ruled.get('tracer-redact') ?? [],
+      PLAIN,
+      ruled.get(PLAIN),
+      0.1,
+    ),
     rowAgainst(`tracer-redact on other events, ${size}`, shared.get('tracer-redact') ?? [], PLAIN, shared.get(PLAIN), 1),
   ];
   if (rows[0]) rows[0].note = 'megabytes of input for a second of CPU time, all threads; output to /dev/null';

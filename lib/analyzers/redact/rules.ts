@@ -89,11 +89,15 @@ function placeOf(pattern: string, message: string): number {
   return at < 0 ? 0 : at;
 }
 
+/** Escapes that stand for one character of several, or for a place. */
+const CLASSES = 'dDwWsSbBAz';
+
 /** A text that whatever the pattern matches must contain, so that most texts need no matching; empty where none is plain to see. */
 export function literalOf(pattern: string): string {
-  // Choices, escapes, flags and odd classes: not plain.
-  if (/[|\\]|\(\?|\[\^?\]|\[[^\]]*\[/.test(pattern)) return '';
-  let depth = 0;
+  // Flags, odd classes, and escapes that are written longer than a character.
+  if (/\(\?[^:P]|\[\^?\]|\[[^\]]*\[|\\[a-zA-Z0-9]/.test(pattern.replace(SHORT_ESCAPES, ''))) return '';
+  let groups = 0;
+  let braces = 0;
   let inClass = false;
   let run = '';
   let longest = '';
@@ -101,27 +105,39 @@ export function literalOf(pattern: string): string {
     if (run.length > longest.length) longest = run;
     run = '';
   };
-  for (const char of pattern) {
+  const characters = [...pattern];
+  for (let at = 0; at < characters.length; at++) {
+    let char = characters[at] as string;
+    const escaped = char === '\\';
+    if (escaped) char = characters[++at] ?? '';
     if (inClass) {
-      if (char === ']') inClass = false;
+      if (char === ']' && !escaped) inClass = false;
+    } else if (escaped) {
+      if (CLASSES.includes(char)) end();
+      else if (groups === 0 && braces === 0) run += char;
+    } else if (char === '|') {
+      // What only one choice has may be absent.
+      if (groups === 0) return '';
     } else if ('?*{'.includes(char)) {
       // What may be repeated may be absent.
       run = [...run].slice(0, -1).join('');
       end();
-      if (char === '{') depth++;
+      if (char === '{') braces++;
     } else if ('()'.includes(char)) {
       end();
-      depth += char === '(' ? 1 : -1;
+      groups += char === '(' ? 1 : -1;
     } else if (char === '}') {
       end();
-      depth--;
+      if (braces > 0) braces--;
     } else if ('.^$+['.includes(char)) {
       end();
       if (char === '[') inClass = true;
-    } else if (depth === 0) {
+    } else if (groups === 0 && braces === 0) {
       run += char;
     }
   }
   end();
   return longest;
 }
+
+const SHORT_ESCAPES = new RegExp(`\\\\(?:[${CLASSES}]|[^a-zA-Z0-9])`, 'g');
