@@ -11,7 +11,7 @@ export interface Guest {
   said: string;
 }
 
-const SECONDS = 200;
+const SECONDS = 280;
 const TAIL = 6000;
 
 /** `options`: those of scripts/vm. */

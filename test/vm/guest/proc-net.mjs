@@ -24,7 +24,7 @@ function say(status, stdout, stderr) {
 }
 
 function run(...words) {
-  const { status, stdout, stderr } = spawnSync(words[0], words.slice(1), { encoding: 'utf8', timeout: 60_000, maxBuffer: 64e6 });
+  const { status, stdout, stderr } = spawnSync(words[0], words.slice(1), { encoding: 'utf8', timeout: 180_000, maxBuffer: 64e6 });
   say(status, stdout, stderr);
 }
 
@@ -53,7 +53,7 @@ sensor.stderr.setEncoding('utf8').on('data', (text) => {
 });
 const ended = new Promise((resolve) => sensor.on('close', resolve));
 async function says(what) {
-  for (let i = 0; i < 600 && !stdout.includes(what); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let i = 0; i < 2000 && !stdout.includes(what); i++) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 const once = (port) =>
   new Promise((resolve) => {
