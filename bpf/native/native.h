@@ -17,7 +17,7 @@
 
 struct bpf_object;
 
-#define MAX_ARGS 12
+#define MAX_ARGS 13
 
 /* The arguments of one call from JavaScript. */
 struct call {

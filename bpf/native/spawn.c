@@ -173,7 +173,7 @@ static bool read_plan(struct call *call, struct plan *plan, char *cwd, size_t cw
 
 	if (!arg_string(call, 4, cwd, cwd_room) || !arg_int64(call, 5, &plan->uid) || !arg_int64(call, 6, &plan->gid) ||
 	    !arg_bytes(call, 7, &groups, &bytes) || !arg_int64(call, 8, &plan->group_count) || !arg_bool(call, 9, &plan->stdout_to_stderr) ||
-	    !arg_int64(call, 10, &plan->open_files))
+	    !arg_int64(call, 10, &plan->open_files) || !arg_bool(call, 11, &plan->confine))
 		return false;
 	if (plan->group_count > (int64_t)(bytes / sizeof(gid_t)))
 		plan->group_count = (int64_t)(bytes / sizeof(gid_t));
@@ -229,7 +229,7 @@ static napi_value spawn_stopped(napi_env env, napi_callback_info info)
 	child->status_fd = status_pipe[0];
 	child->references = 3; /* handle, thread, env_ends */
 	pthread_mutex_init(&child->lock, NULL);
-	napi_create_threadsafe_function(env, call.argv[11], NULL, js_string(env, "command"), 0, 1, NULL, NULL, NULL, call_report, &child->report);
+	napi_create_threadsafe_function(env, call.argv[12], NULL, js_string(env, "command"), 0, 1, NULL, NULL, NULL, call_report, &child->report);
 	err = start_thread(child);
 	if (err) {
 		step = "thread";

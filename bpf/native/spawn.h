@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 /* What goes over the status pipe: nothing after READY means that exec succeeded. */
-enum step { STEP_READY, STEP_DEATH_SIGNAL, STEP_GROUPS, STEP_GID, STEP_UID, STEP_CWD, STEP_EXEC };
+enum step { STEP_READY, STEP_DEATH_SIGNAL, STEP_GROUPS, STEP_GID, STEP_UID, STEP_CWD, STEP_EXEC, STEP_CONFINE };
 extern const char *const step_names[];
 
 struct status {
@@ -26,6 +26,7 @@ struct plan {
 	gid_t *groups;
 	int64_t group_count; /* -1: leave as they are */
 	bool stdout_to_stderr;
+	bool confine; /* no new privileges, and no capability that could come back */
 	int64_t open_files; /* soft limit; Node has raised its own at its start */
 	pid_t parent;
 };

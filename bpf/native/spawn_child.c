@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-const char *const step_names[] = { "ready", "prctl", "setgroups", "setgid", "setuid", "chdir", "exec" };
+const char *const step_names[] = { "ready", "prctl", "setgroups", "setgid", "setuid", "chdir", "exec", "confine" };
 
 static void child_fail(int fd, enum step step)
 {
@@ -109,6 +109,16 @@ static void child_drop_ambient(void)
 	syscall(SYS_capset, &header, data);
 }
 
+/* Whatever it runs later, even a program with the set-user-ID bit, has no more than it has now. */
+static void child_confine(int status_fd)
+{
+	for (int capability = 0; capability < 64; capability++)
+		if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) && errno != EINVAL)
+			child_fail(status_fd, STEP_CONFINE);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		child_fail(status_fd, STEP_CONFINE);
+}
+
 void child_run(struct plan *plan, int go_fd, int status_fd)
 {
 	struct status ready = { .step = STEP_READY };
@@ -120,6 +130,8 @@ void child_run(struct plan *plan, int go_fd, int status_fd)
 	child_limit_open_files(plan->open_files);
 	if (plan->stdout_to_stderr)
 		dup2(2, 1);
+	if (plan->confine)
+		child_confine(status_fd);
 	/* Straight to the kernel: the C library's functions would look for other threads to change, and there are none. */
 	if (plan->group_count >= 0 && syscall(SYS_setgroups, (size_t)plan->group_count, plan->groups))
 		child_fail(status_fd, STEP_GROUPS);

@@ -94,6 +94,7 @@ export interface Native {
     groupCount: number,
     stdoutToStderr: boolean,
     openFiles: number,
+    confine: boolean,
     report: (kind: 'exec' | 'exit' | 'signal', value: string | number, more: string | boolean) => void,
   ): { pid: number; handle: ChildHandle };
   childResume(child: ChildHandle): void;

@@ -19,6 +19,8 @@ export interface SpawnOptions {
   groups?: readonly number[];
   /** Its stdout goes where our stderr goes: our stdout is for events. */
   stdoutToStderr?: boolean;
+  /** no_new_privs, and an empty bounding set: what it runs never has more privileges than it begins with. */
+  confine?: boolean;
 }
 
 /** What kept the command from running: the step (`exec`, `chdir`, `setuid` …) and the errno by name. */
@@ -120,6 +122,7 @@ export function spawnStopped(options: SpawnOptions): StoppedCommand {
       options.groups ? options.groups.length : -1,
       options.stdoutToStderr ?? false,
       callersOpenFiles(),
+      options.confine ?? false,
       report,
     );
     return {

@@ -52,10 +52,15 @@ async function runCommand(name: string, argv: readonly string[]): Promise<number
     return run({ stages: [], ...(await partOf(command, options)), output: new FdOutput(1), warn });
   }
   const source = await command.open(options, args, operands);
+  const view =
+    options.output === undefined
+      ? command.view?.({ ...terminal(), color: isatty(2) && terminal().color, columns: isatty(2) ? (process.stderr.columns ?? 0) : 0 })
+      : undefined;
   return run({
     source,
-    stages: [],
-    output: await outputFor(options, warn, true),
+    stages: view?.stages ?? [],
+    sink: view?.sink,
+    output: view === undefined ? await outputFor(options, warn, true) : new FdOutput(2),
     statusOfCommand: command.takesCommand === true && args.length > 0,
     warn,
   });

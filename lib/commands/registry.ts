@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   net: () => import('./net.js'),
   agent: () => import('./agent.js'),
   enforce: () => import('./enforce.js'),
+  run: () => import('./run.js'),
   merge: () => import('./merge.js'),
   replay: () => import('./replay.js'),
   chunks: () => import('./chunks.js'),

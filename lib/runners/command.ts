@@ -34,15 +34,22 @@ function invokingUser(env: NodeJS.ProcessEnv): User | undefined {
   return { uid, gid, groups, env: { ...rest, HOME: entry?.[5] || '/', USER: name, LOGNAME: name, SHELL: entry?.[6] || '/bin/sh' } };
 }
 
-/** Its stdout goes to our stderr. Throws a CommandError with status 125 when it cannot be made ready. */
-export function startStopped(command: readonly string[]): StoppedCommand {
+export interface StartOptions {
+  /** Its stdout is ours. */
+  ownStdout?: boolean;
+  confine?: boolean;
+}
+
+/** Its stdout goes to our stderr, unless the options say otherwise. Throws a CommandError with status 125 when it cannot be made ready. */
+export function startStopped(command: readonly string[], options: StartOptions = {}): StoppedCommand {
   const [file = '', ...args] = command;
   const user = invokingUser(process.env);
   try {
     return spawnStopped({
       file,
       args,
-      stdoutToStderr: true,
+      stdoutToStderr: options.ownStdout !== true,
+      confine: options.confine === true,
       ...(user === undefined ? { env: process.env } : user),
     });
   } catch (error) {

@@ -119,6 +119,11 @@ export abstract class Sensor implements Source {
     return this.parts().map((part) => ask(part as unknown as SensorPart));
   }
 
+  /** The command, waiting before its exec. */
+  protected startCommand(command: readonly string[]): StoppedCommand {
+    return startStopped(command);
+  }
+
   /** Opens the object and sets what must be set before the load. */
   protected abstract open(): BpfObject;
   /** The object is loaded and the scope followed: attach, and look at those who are there. */
@@ -172,7 +177,7 @@ export abstract class Sensor implements Source {
         part.object.load();
       }
       this.order = new TimeOrder(...parts.map((part) => part.onRecord));
-      if (this.scope.command.length > 0) this.command = startStopped(this.scope.command);
+      if (this.scope.command.length > 0) this.command = this.startCommand(this.scope.command);
       this.#begin();
       this.#beatTimer = setInterval(() => this.#beat(), this.#heartbeatMs);
       return await this.#watch();

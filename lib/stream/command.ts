@@ -47,6 +47,8 @@ export interface SourceCommand extends CommandBase {
   kind: 'source';
   /** True for sensors: they take `-- COMMAND…`. */
   takesCommand?: boolean;
+  /** Stdout is the command's: without -o, events go through this view to stderr. */
+  view?(terminal: { color: boolean; columns: number }): { stages: Stage[]; sink: TextSink };
   /** `operands`: positional arguments of one that takes a command, too. */
   open(options: Options, args: readonly string[], operands?: readonly string[]): Source | Promise<Source>;
 }
