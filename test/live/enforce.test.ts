@@ -1,7 +1,7 @@
 /** tracer-enforce on this host: what is refused, what is not, and that nothing falls between two policies. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
-import { existsSync, mkdtempSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -354,4 +354,49 @@ live('connections from before the guard carry nothing more', async (t, { dir, cg
     of(run, 'guard_deny').every(({ data }) => data.operation === 'send' && data.pid === child.pid),
     'told of the process that holds them',
   );
+});
+
+const AGENT = `import json, socket, ssl, sys, time
+def hello(name):
+    out = ssl.MemoryBIO(); tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname=name)
+    try: tls.do_handshake()
+    except ssl.SSLWantReadError: pass
+    return out.read()
+def reach(host, port, name):
+    s = socket.socket()
+    try: s.connect((host, port))
+    except PermissionError: return 'EPERM'
+    s.sendall(hello(name)); s.close()
+    return 'ok'
+bad, good = int(sys.argv[1]), int(sys.argv[2])
+first = time.time(); result = reach('127.0.0.8', bad, 'api.openai.com')
+print(json.dumps({'name': 'first', 'result': result}))
+while reach('127.0.0.8', bad, 'api.openai.com') == 'ok' and time.time() - first < 20: time.sleep(0.02)
+print(json.dumps({'name': 'cut off after', 'result': f'{time.time() - first:.3f}'}))
+print(json.dumps({'name': 'the other', 'result': reach('127.0.0.9', good, 'api.anthropic.com')}))`;
+
+live('the closed loop: seen, written down by a controller, refused from then on', async (t, { dir, cgroup, outside }) => {
+  const [bad, good] = [await outside.listen(), await outside.listen()];
+  const file = join(dir, 'egress.deny');
+  writeFileSync(file, '');
+  const sensor = guard(['--cgroup', cgroup.path, file]);
+  const line = `${bin('netmon')} --cgroup ${cgroup.path} | tee ${dir}/net | ${bin('tls')} | ${bin('provider')} | ${bin('controller')} --allow anthropic --deny-file ${file}`;
+  const chain = spawn('sh', ['-c', line], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  chain.stdout.on('data', (bytes) => {
+    said += bytes;
+  });
+  await sensor.attached();
+  while (!existsSync(join(dir, 'net')) || !readFileSync(join(dir, 'net'), 'utf8').includes('sensor_start')) await sleep(50);
+  const results = await inside(cgroup, ['-c', AGENT, String(bad), String(good)]);
+  process.kill(-(chain.pid as number), 'SIGINT');
+  await new Promise((resolve) => chain.once('close', resolve));
+  const run = await sensor.stop();
+  t.equal(results.get('first'), 'ok', 'the first goes through');
+  t.comment(`cut off after ${results.get('cut off after')} s`);
+  t.ok(Number(results.get('cut off after')) < 15, 'then it is cut off');
+  t.equal(results.get('the other'), 'ok', 'the allowed provider is not');
+  t.match(said, /deny provider:openai · provider openai · python3?\S*\[\d+\]/);
+  const rules = new Set(of(run, 'guard_deny').map(({ data }) => data.rule?.text));
+  t.deepEqual([...rules], [`127.0.0.8:${bad}/tcp`], 'by the line that the controller wrote');
 });
