@@ -9,6 +9,7 @@ import type { Bench } from './bench.js';
 import { measuredIn, page } from './page.js';
 import { filterRows } from './rows/filters.js';
 import { flatOutRows } from './rows/flat-out.js';
+import { guardRows } from './rows/guard.js';
 import { libraryRows } from './rows/libraries.js';
 import { llmRows } from './rows/llm.js';
 import { netRows } from './rows/net.js';
@@ -28,6 +29,7 @@ const ROWS: Record<string, { needs: string; run(bench: Bench): Promise<Row[]> }>
   agents: { needs: 'root', run: agentRows },
   servers: { needs: 'root', run: serverRows },
   net: { needs: 'root', run: netRows },
+  guard: { needs: 'root', run: guardRows },
   filters: { needs: '', run: filterRows },
   llm: { needs: '', run: llmRows },
   wire: { needs: '', run: wireRows },
