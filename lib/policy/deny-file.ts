@@ -25,8 +25,30 @@ const SHORT_VERBS: Readonly<Record<string, readonly FileVerb[]>> = {
   delete: ['unlink'],
 };
 
+/** Lines that were read before, by their content: most of a file that was edited is as it was. */
+export class KnownLines {
+  #before = new Map<string, Entry | undefined>();
+  #now = new Map<string, Entry | undefined>();
+
+  /** From here on lines that are not met again are forgotten at the next call. */
+  turn(): void {
+    this.#before = this.#now;
+    this.#now = new Map();
+  }
+
+  /** @throws Wrong */
+  read(content: string, line: number): Entry | undefined {
+    const met = this.#now.has(content);
+    const known = met || this.#before.has(content);
+    const entry = met ? this.#now.get(content) : known ? this.#before.get(content) : readEntry(content, line);
+    if (!met) this.#now.set(content, entry);
+    return entry === undefined || entry.line === line ? entry : { ...entry, line };
+  }
+}
+
 /** Reads a whole file. Never throws. CRLF and a BOM are accepted. */
-export function parseDenyFile(bytes: Buffer): DenyFile {
+export function parseDenyFile(bytes: Buffer, known = new KnownLines()): DenyFile {
+  known.turn();
   // A character for each byte: what is no UTF-8 stays what it is.
   const text = bytes.toString('latin1').replace(/^\xef\xbb\xbf/, '');
   const file: DenyFile = { entries: [], errors: [] };
@@ -38,7 +60,7 @@ export function parseDenyFile(bytes: Buffer): DenyFile {
     const content = text.slice(from, text.charCodeAt(end - 1) === 13 && end > from ? end - 1 : end);
     from = end + 1;
     try {
-      const entry = readEntry(content, line);
+      const entry = known.read(content, line);
       if (entry !== undefined) file.entries.push(entry);
     } catch (error) {
       if (!(error instanceof Wrong)) throw error;

@@ -43,26 +43,52 @@ export class TooMuch extends Error {
   }
 }
 
-/** `4/24/0a000000`: what {@link EgressTables.prefixes} has as keys. */
+/** The part that an address makes, where the same address comes again and again: its bytes are not printed anew. */
+const keys = new WeakMap<Buffer, string>();
+
+/** `4/0a000000/24`: what {@link EgressTables.prefixes} has as keys. */
 export function prefixKey(address: Buffer, bits: number): string {
-  return `${address.length === 4 ? 4 : 6}/${bits}/${address.toString('hex')}`;
+  let known = keys.get(address);
+  if (known === undefined) {
+    known = `${address.length === 4 ? 4 : 6}/${address.toString('hex')}/`;
+    keys.set(address, known);
+  }
+  return known + bits;
 }
 
-/** @throws TooMuch */
-export function compileEgress(entries: readonly EgressEntry[]): EgressTables {
-  const compiler = new Compiler(entries);
+/**
+ * `ids`: what stands for each entry in the tables; the same for the same text over several versions of a file, so that
+ * they differ in what was edited alone. @throws TooMuch
+ */
+export function compileEgress(
+  entries: readonly EgressEntry[],
+  ids: (entry: EgressEntry, number: number) => number = (_, number) => number,
+): EgressTables {
+  const compiler = new Compiler(entries, ids);
   return compiler.run();
 }
 
+interface Net {
+  family: 4 | 6;
+  address: Buffer;
+  bits: number;
+  rules: Rule[];
+}
+
 class Compiler {
-  readonly #nets = new Map<string, Rule[]>();
+  readonly #nets = new Map<string, Net>();
   readonly #names = new Map<string, Rule[]>();
   readonly #below = new Map<string, Rule[]>();
   readonly #rules: Rule[] = [];
   readonly #lists = new Map<string, number>();
   readonly #inexact: number[] = [];
 
-  constructor(readonly entries: readonly EgressEntry[]) {}
+  readonly #byId = new Map<number, EgressEntry>();
+
+  constructor(
+    readonly entries: readonly EgressEntry[],
+    readonly ids: (entry: EgressEntry, number: number) => number,
+  ) {}
 
   run(): EgressTables {
     for (const [number, entry] of this.entries.entries()) this.#add(entry, number);
@@ -78,17 +104,26 @@ class Compiler {
     };
   }
 
-  #add({ target, ports, protocol }: EgressEntry, number: number): void {
-    const rule: Rule = { entry: number, from: ports?.from ?? 0, to: ports?.to ?? 65535, protocol };
+  #add(entry: EgressEntry, number: number): void {
+    const { target, ports, protocol } = entry;
+    const id = this.ids(entry, number);
+    if (ports !== undefined || protocol !== undefined) this.#byId.set(id, entry);
+    const rule: Rule = { entry: id, from: ports?.from ?? 0, to: ports?.to ?? 65535, protocol };
     const put = (table: Map<string, Rule[]>, key: string): void => {
       const known = table.get(key);
       if (known === undefined) table.set(key, [rule]);
       else known.push(rule);
     };
+    const putNet = (address: Buffer, bits: number): void => {
+      const key = prefixKey(address, bits);
+      const known = this.#nets.get(key);
+      if (known === undefined) this.#nets.set(key, { family: address.length === 4 ? 4 : 6, address, bits, rules: [rule] });
+      else known.rules.push(rule);
+    };
     if (target.kind === 'any') {
-      put(this.#nets, prefixKey(Buffer.alloc(4), 0));
-      put(this.#nets, prefixKey(Buffer.alloc(16), 0));
-    } else if (target.kind === 'net') put(this.#nets, prefixKey(target.address, target.bits));
+      putNet(Buffer.alloc(4), 0);
+      putNet(Buffer.alloc(16), 0);
+    } else if (target.kind === 'net') putNet(target.address, target.bits);
     else if (target.kind === 'name') put(target.below ? this.#below : this.#names, target.name);
     else {
       for (const { host, port } of hostsOf(target.provider)) {
@@ -110,25 +145,17 @@ class Compiler {
   /** The trie finds the longest prefix only: it has to know what the shorter ones around it say. */
   #flatten(): Map<string, Verdict> {
     const flat = new Map<string, Verdict>();
-    const lengths: Record<string, number[]> = { 4: [], 6: [] };
     const whole = new Map<string, Rule[]>();
-    const parsed = [...this.#nets].map(([key, rules]) => {
-      const [family = '', bits = '', hex = ''] = key.split('/');
-      return { key, family, bits: Number(bits), address: Buffer.from(hex, 'hex'), rules };
-    });
-    parsed.sort((a, b) => a.bits - b.bits);
-    for (const { family, bits } of parsed) {
-      const known = lengths[family] as number[];
-      if (known.at(-1) !== bits) known.push(bits);
-    }
-    for (const { key, family, bits, address, rules } of parsed) {
-      const around = this.#around(
-        address,
-        (lengths[family] as number[]).filter((length) => length < bits),
-        whole,
-      );
+    const lengths = { 4: new Set<number>(), 6: new Set<number>() };
+    for (const { family, bits } of this.#nets.values()) lengths[family].add(bits);
+    const sorted = { 4: [...lengths[4]].sort((a, b) => a - b), 6: [...lengths[6]].sort((a, b) => a - b) };
+    const nets = [...this.#nets];
+    if (sorted[4].length > 1 || sorted[6].length > 1) nets.sort(([, a], [, b]) => a.bits - b.bits);
+    for (const [key, { family, bits, address, rules }] of nets) {
+      const shorter = sorted[family].slice(0, sorted[family].indexOf(bits));
+      const around = this.#around(address, shorter, whole);
       const all = around === undefined ? rules : [...rules, ...around];
-      whole.set(key, all);
+      if (sorted[family].length > 1) whole.set(key, all);
       flat.set(key, this.#verdict(all));
     }
     return flat;
@@ -148,7 +175,7 @@ class Compiler {
     if (always !== undefined) return { entry: always.entry, first: 0, count: 0 };
     if (rules.length > RULES_AT_ONCE)
       throw new TooMuch(
-        this.entries[(rules[RULES_AT_ONCE] as Rule).entry] as EgressEntry,
+        this.#byId.get((rules[RULES_AT_ONCE] as Rule).entry) as EgressEntry,
         `more than ${RULES_AT_ONCE} entries with ports are about one address`,
       );
     const key = rules.map(({ entry }) => entry).join();
@@ -158,7 +185,7 @@ class Compiler {
       this.#lists.set(key, first);
       this.#rules.push(...rules);
       if (this.#rules.length > MOST_RULES)
-        throw new TooMuch(this.entries[(rules[0] as Rule).entry] as EgressEntry, `there are more than ${MOST_RULES} entries with ports`);
+        throw new TooMuch(this.#byId.get((rules[0] as Rule).entry) as EgressEntry, `there are more than ${MOST_RULES} entries with ports`);
     }
     return { entry: (rules[0] as Rule).entry, first, count: rules.length };
   }

@@ -56,18 +56,28 @@ export function wireName(name: string): Buffer | undefined {
   return bytes;
 }
 
-/** What one set's maps should hold: key in hex to value. */
-interface Wanted {
-  nets: Map<string, Buffer>;
-  hosts: Map<string, Buffer>;
+/** What one map holds of one set and list: by the table's own keys, with places in `rules` as they are in the kernel. */
+type Held = Map<string, Verdict>;
+type Kind = 'prefixes' | 'names' | 'below';
+const KINDS: readonly Kind[] = ['prefixes', 'names', 'below'];
+
+function netKey(key: string, set: number, list: ListName): Buffer {
+  const [family, hex = '', bits] = key.split('/');
+  const bytes = Buffer.alloc(24);
+  bytes.writeUInt32LE(8 + Number(bits));
+  bytes[4] = slot(set, list, family === '6');
+  bytes.write(hex, 5, 'hex');
+  return bytes;
+}
+
+function hostKey(name: string, set: number, list: ListName, below: boolean): Buffer | undefined {
+  const wire = wireName(name);
+  return wire === undefined ? undefined : Buffer.concat([Buffer.from([slot(set, list, below)]), wire]);
 }
 
 export class KernelPolicy {
   readonly #object: BpfObject;
-  readonly #held: Wanted[] = [
-    { nets: new Map(), hosts: new Map() },
-    { nets: new Map(), hosts: new Map() },
-  ];
+  readonly #held = new Map<string, Held>();
   readonly #compiled: (Compiled | undefined)[] = [undefined, undefined];
   #active = 0;
 
@@ -81,10 +91,8 @@ export class KernelPolicy {
     const rules = LISTS.flatMap((list) => compiled[list]?.rules ?? []);
     const map = this.#object.map('rules');
     for (const [i, rule] of rules.entries()) map.update(u32(set * RULES_EACH + i), ruleBytes(rule));
-    const wanted = this.#wanted(compiled, set);
-    const held = this.#held[set] as Wanted;
-    this.#make('nets', held.nets, wanted.nets);
-    this.#make('hosts', held.hosts, wanted.hosts);
+    for (const list of LISTS)
+      for (const kind of KINDS) this.#make(set, list, kind, compiled[list]?.[kind] ?? new Map(), this.#base(compiled, set, list));
     this.#compiled[set] = compiled;
     this.#resolve(set, compiled, names());
     const numbers = Buffer.alloc(32);
@@ -108,43 +116,28 @@ export class KernelPolicy {
     return set * RULES_EACH + (list === 'allow' ? (compiled.deny?.rules.length ?? 0) : 0);
   }
 
-  #wanted(compiled: Compiled, set: number): Wanted {
-    const wanted: Wanted = { nets: new Map(), hosts: new Map() };
-    for (const list of LISTS) {
-      const tables = compiled[list];
-      if (tables === undefined) continue;
-      const base = this.#base(compiled, set, list);
-      for (const [key, verdict] of tables.prefixes) {
-        const [family, bits, hex = ''] = key.split('/');
-        const bytes = Buffer.alloc(24);
-        bytes.writeUInt32LE(8 + Number(bits));
-        bytes[4] = slot(set, list, family === '6');
-        bytes.write(hex, 5, 'hex');
-        wanted.nets.set(bytes.toString('latin1'), verdictBytes(verdict, base));
-      }
-      for (const [table, below] of [[tables.names, false] as const, [tables.below, true] as const]) {
-        for (const [name, verdict] of table) {
-          const wire = wireName(name);
-          if (wire === undefined) continue;
-          wanted.hosts.set(Buffer.concat([Buffer.from([slot(set, list, below)]), wire]).toString('latin1'), verdictBytes(verdict, base));
-        }
-      }
-    }
-    return wanted;
-  }
-
   /** `held` follows step by step: what fails half-way is known to be there the next time. */
-  #make(name: 'nets' | 'hosts', held: Map<string, Buffer>, wanted: ReadonlyMap<string, Buffer>): void {
-    const map = this.#object.map(name);
-    for (const key of [...held.keys()]) {
+  #make(set: number, list: ListName, kind: Kind, wanted: ReadonlyMap<string, Verdict>, base: number): void {
+    const map = this.#object.map(kind === 'prefixes' ? 'nets' : 'hosts');
+    const place = `${set}${list}${kind}`;
+    const held: Held = this.#held.get(place) ?? new Map();
+    this.#held.set(place, held);
+    const bytes = (key: string): Buffer | undefined =>
+      kind === 'prefixes' ? netKey(key, set, list) : hostKey(key, set, list, kind === 'below');
+    for (const key of held.keys()) {
       if (wanted.has(key)) continue;
-      map.delete(Buffer.from(key, 'latin1'));
+      map.delete(bytes(key) as Buffer);
       held.delete(key);
     }
-    for (const [key, value] of wanted) {
-      if (held.get(key)?.equals(value) === true) continue;
-      map.update(Buffer.from(key, 'latin1'), value);
-      held.set(key, value);
+    for (const [key, { entry, first, count }] of wanted) {
+      const before = held.get(key);
+      const at = count === 0 ? 0 : first + base;
+      if (before !== undefined && before.entry === entry && before.count === count && before.first === at) continue;
+      const name = bytes(key);
+      // No question of DNS can ask for it.
+      if (name === undefined) continue;
+      map.update(name, verdictBytes({ entry, first: at, count }, 0));
+      held.set(key, { entry, first: at, count });
     }
   }
 

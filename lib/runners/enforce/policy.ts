@@ -1,6 +1,6 @@
 /** The deny-file and the allow-file of a guard: read, compiled, put in force, and each change told. */
 import { BpfError } from '../../bpf/index.js';
-import { parseDenyFile } from '../../policy/deny-file.js';
+import { KnownLines, parseDenyFile } from '../../policy/deny-file.js';
 import { compileEgress, type EgressTables, MOST_RULES, TooMuch } from '../../policy/egress-tables.js';
 import type { EgressEntry, Entry, PolicyError } from '../../policy/entry.js';
 import type { GuardReload, GuardRule } from '../../stream/event.js';
@@ -10,6 +10,8 @@ import { PolicyFile, Unreadable } from './policy-file.js';
 
 /** Policies whose refusals may still be on their way. */
 const REVS_KEPT = 16;
+/** Texts of entries that are remembered, of all versions of a file. */
+const MOST_IDS = 1_000_000;
 
 interface List {
   name: ListName;
@@ -23,6 +25,38 @@ interface List {
 /** What the guard lets pass besides its allow-file: an entry of no file. */
 export interface Implied {
   entries: readonly EgressEntry[];
+}
+
+/** Numbers of entries by their text: an edit elsewhere in the file changes none. */
+class EntryIds {
+  #ids = new Map<string, number>();
+  #next = 0;
+
+  of(text: string): number {
+    let id = this.#ids.get(text);
+    if (id === undefined) {
+      // What is forgotten gets another number: then the kernel is told all of it anew, once.
+      if (this.#ids.size >= MOST_IDS) this.#ids = new Map();
+      id = this.#next++;
+      this.#ids.set(text, id);
+    }
+    return id;
+  }
+}
+
+/** Entries of one policy by number, put in order when the first of them refuses something. */
+class ById {
+  #entries: Map<number, EgressEntry> | undefined;
+
+  constructor(
+    readonly entries: readonly EgressEntry[],
+    readonly ids: EntryIds,
+  ) {}
+
+  find(id: number): EgressEntry | undefined {
+    this.#entries ??= new Map(this.entries.map((entry) => [this.ids.of(entry.text), entry]));
+    return this.#entries.get(id);
+  }
 }
 
 class Refused extends Error {
@@ -45,7 +79,9 @@ export class EgressPolicy {
   rev = 0;
   readonly #options: PolicyOptions;
   readonly #lists = new Map<ListName, List>();
-  readonly #revs = new Map<number, ReadonlyMap<ListName, readonly EgressEntry[]>>();
+  readonly #revs = new Map<number, ReadonlyMap<ListName, ById>>();
+  readonly #known = { deny: new KnownLines(), allow: new KnownLines() };
+  readonly #ids = { deny: new EntryIds(), allow: new EntryIds() };
 
   constructor(options: PolicyOptions) {
     this.#options = options;
@@ -73,7 +109,7 @@ export class EgressPolicy {
 
   /** Whom a refusal is owed to; undefined when the list's default decided, or the policy is too old. */
   rule(rev: number, list: ListName, entry: number): GuardRule | undefined {
-    const found = this.#revs.get(rev)?.get(list)?.[entry];
+    const found = this.#revs.get(rev)?.get(list)?.find(entry);
     const file = this.#options[list];
     if (found === undefined || file === undefined) return undefined;
     return { action: list, file, line: found.line, text: found.text };
@@ -101,13 +137,13 @@ export class EgressPolicy {
   }
 
   #read(name: ListName, content: Buffer): { entries: Entry[]; egress: EgressEntry[]; tables: EgressTables } {
-    const { entries, errors } = parseDenyFile(content);
+    const { entries, errors } = parseDenyFile(content, this.#known[name]);
     const [error] = errors;
     if (error !== undefined) throw new Refused(error);
     const egress = entries.filter((entry): entry is EgressEntry => entry.kind === 'egress');
     try {
       const all = name === 'allow' ? [...egress, ...this.#options.implied] : egress;
-      const tables = compileEgress(all);
+      const tables = compileEgress(all, ({ text }) => this.#ids[name].of(text));
       if (tables.rules.length > MOST_RULES / 2)
         throw new TooMuch(egress.at(-1) as EgressEntry, `there are more than ${MOST_RULES / 2} entries with ports`);
       return { entries, egress, tables };
@@ -119,7 +155,7 @@ export class EgressPolicy {
 
   #apply(): void {
     this.rev++;
-    this.#revs.set(this.rev, new Map([...this.#lists].map(([name, { egress }]) => [name, egress])));
+    this.#revs.set(this.rev, new Map([...this.#lists].map(([name, { egress }]) => [name, new ById(egress, this.#ids[name])])));
     for (const rev of this.#revs.keys()) if (rev <= this.rev - REVS_KEPT) this.#revs.delete(rev);
     this.#options.apply({ rev: this.rev, deny: this.#lists.get('deny')?.tables, allow: this.#lists.get('allow')?.tables });
   }
