@@ -153,12 +153,20 @@ function wrongWith(input: Input): string | undefined {
   return a === b ? undefined : `cut differently, it says something else:\n${a}\n${b}`;
 }
 
+/** Its handshake is missing: from before the sensor's start, or in a gap. */
+function isJoined(partial: unknown): boolean {
+  return Array.isArray(partial) && (partial.includes('start') || partial.includes('gap'));
+}
+
 function untrue(output: readonly AnyEvent[]): string | undefined {
   const streamed = new Map<string, number>();
+  // WebSockets: those that were known by their frames have no response.
+  const sockets = new Set<unknown>();
   for (const { event_type, data } of facts(output)) {
+    if (event_type === 'ws_message') sockets.add(data.exchange);
     const key = `${data.exchange} ${event_type === 'http_request' ? 'client' : (data.sender ?? 'server')}`;
     if (event_type === 'http_end') {
-      if (!streamed.has(key)) return 'an end without a beginning';
+      if (!streamed.has(key) && !(sockets.has(data.exchange) && isJoined(data.partial))) return 'an end without a beginning';
       streamed.delete(key);
     } else if (data.streamed) streamed.set(key, 0);
     else if (event_type === 'sse_event' || event_type === 'http_body') {

@@ -65,6 +65,11 @@ export class Flow {
     return this.next ?? 0;
   }
 
+  /** Bytes of an event are being read. */
+  get reading(): boolean {
+    return this.current !== undefined;
+  }
+
   /** Bytes are missing before `offset`, where the next event begins. */
   catchUp(offset: unknown): void {
     const at = count(offset);

@@ -80,7 +80,7 @@ export class Session {
     const alpn = typeof open?.alpn === 'string' ? open.alpn : '';
     if (HTTP2_NAME.test(alpn)) this.startHttp2();
     else if (alpn !== '' && !alpn.startsWith('http/1')) this.other = true;
-    else if (this.midway) this.probe = new SocketProbe(this.role);
+    else if (this.midway) this.probe = new SocketProbe(this.role, undefined);
   }
 
   /** Takes up a session that was forgotten. */
@@ -119,9 +119,18 @@ export class Session {
     }
     if (event.data.library === 'plain') this.scheme = 'http';
     const flow = this.flow(event.data.direction);
-    flow.catchUp(event.data.offset);
-    if (this.probe && !flow.parser.inMessage) this.listen(this.probe, event, payload);
-    else flow.data(event, payload);
+    // What is held has not come to the flow yet: it is no gap.
+    if (this.probe?.holds(event.data.direction) !== true) flow.catchUp(event.data.offset);
+    const { probe } = this;
+    if (probe && !flow.parser.inMessage) {
+      this.listen(probe, event, payload);
+      return;
+    }
+    if (probe) {
+      probe.skip(event, payload);
+      this.replay(probe.take());
+    }
+    flow.data(event, payload);
   }
 
   /** It may be a WebSocket: if not, it goes its usual way. */
@@ -276,7 +285,10 @@ export class Session {
   }
 
   startListening(): void {
-    if (!this.http2 && !this.socket && !this.other) this.probe ??= new SocketProbe(this.role);
+    if (this.http2 || this.socket || this.other || this.probe) return;
+    // In the middle of an event no frame is looked for: where it ends depends on how the bytes were cut.
+    const speaking = (['read', 'write'] as const).find((direction) => this.flow(direction).reading);
+    this.probe = new SocketProbe(this.role, speaking);
   }
 
   newExchange(): Exchange {

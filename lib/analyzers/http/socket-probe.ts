@@ -21,6 +21,7 @@ interface Listening {
   chain: FrameChain | undefined;
   /** Offset of its next byte. */
   next: number | undefined;
+  held: boolean;
 }
 
 /** What became of an event: it is held; it is no frame, nor is what is held; or it is held, and now it is known to be a WebSocket. */
@@ -28,15 +29,20 @@ export type Heard = 'held' | 'none' | 'found';
 
 export class SocketProbe {
   private readonly ends: Record<Direction, Listening> = {
-    read: { chain: undefined, next: undefined },
-    write: { chain: undefined, next: undefined },
+    read: { chain: undefined, next: undefined, held: false },
+    write: { chain: undefined, next: undefined, held: false },
   };
-  private last: Direction | undefined;
   private held: Held[] = [];
   private bytes = 0;
 
-  /** @param role the end that is watched, where that is known */
-  constructor(private readonly role: Role | undefined) {}
+  /**
+   * @param role the end that is watched, where that is known
+   * @param last who is speaking: in the middle of that, no frame is looked for
+   */
+  constructor(
+    private readonly role: Role | undefined,
+    private last: Direction | undefined,
+  ) {}
 
   get heldEvents(): number {
     return this.held.length;
@@ -58,20 +64,32 @@ export class SocketProbe {
     return this.ends[direction].chain !== undefined;
   }
 
+  /** Bytes that are part of something else: what is held is no WebSocket. */
+  skip(event: SslDataEvent, payload: Buffer | undefined): void {
+    this.advance(event, payload ?? NO_BYTES);
+    this.refuse();
+  }
+
+  /** Takes note of who speaks, and how far. Whether it is another one than before. */
+  private advance({ data: { direction, offset, total_bytes } }: SslDataEvent, bytes: Buffer): boolean {
+    this.ends[direction].next = offset + Math.max(total_bytes, bytes.length);
+    if (direction === this.last) return false;
+    this.turn(direction);
+    return true;
+  }
+
   hear(event: SslDataEvent, payload: Buffer | undefined): Heard {
-    const { direction, offset, total_bytes } = event.data;
+    const { direction, offset } = event.data;
     const end = this.ends[direction];
     const bytes = payload ?? NO_BYTES;
     const inPlace = bytes.length > 0 && (end.next === undefined || offset === end.next);
-    end.next = offset + Math.max(total_bytes, bytes.length);
-    const turns = direction !== this.last;
-    if (turns) this.turn(direction);
+    const turns = this.advance(event, bytes);
     if (!inPlace) return this.refuse();
     if (turns) end.chain ??= this.begin(direction);
     if (!end.chain?.push(bytes) || this.atOdds()) return this.refuse();
     const found = this.evidence >= ENOUGH;
     // What is missing behind it was not captured.
-    if (!found && (end.next > offset + bytes.length || this.full)) return this.refuse();
+    if (!found && ((end.next ?? 0) > offset + bytes.length || this.full)) return this.refuse();
     this.hold(event, bytes);
     return found ? 'found' : 'held';
   }
@@ -82,11 +100,18 @@ export class SocketProbe {
     return this.evidence >= ENOUGH && !this.atOdds();
   }
 
+  /** Bytes of that direction are held: whoever gets them later has not seen them yet. */
+  holds(direction: Direction): boolean {
+    return this.ends[direction].held;
+  }
+
   /** What is held, in the order in which it came: it is forgotten here. */
   take(): Held[] {
     const { held } = this;
     this.held = [];
     this.bytes = 0;
+    this.ends.read.held = false;
+    this.ends.write.held = false;
     return held;
   }
 
@@ -111,6 +136,7 @@ export class SocketProbe {
     // A copy: it is only valid now.
     const payload = Buffer.from(bytes);
     this.held.push({ event, payload });
+    this.ends[event.data.direction].held = true;
     this.bytes += payload.length;
   }
 
