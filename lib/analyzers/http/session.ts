@@ -284,10 +284,11 @@ export class Session {
     return this.pending[0]?.upgrade === true;
   }
 
-  startListening(): void {
+  /** `fresh`: what comes next is the beginning of something. */
+  startListening(fresh = false): void {
     if (this.http2 || this.socket || this.other || this.probe) return;
     // In the middle of an event no frame is looked for: where it ends depends on how the bytes were cut.
-    const speaking = (['read', 'write'] as const).find((direction) => this.flow(direction).reading);
+    const speaking = fresh ? undefined : (['read', 'write'] as const).find((direction) => this.flow(direction).reading);
     this.probe = new SocketProbe(this.role, speaking);
   }
 

@@ -109,7 +109,7 @@ export class Side implements FlowOwner {
     } else duration = elapsed(exchange.begunAt, message.lastAt);
     message.finish(how, fields, duration, !session.endedByLimit);
     // Its answer may be missing, and what comes next be a WebSocket's already.
-    if (this.kind === 'request' && exchange.upgrade) session.startListening();
+    if (this.kind === 'request' && exchange.upgrade) session.startListening(true);
     else if (how === 'complete') session.stopListening();
     if (this.tunnel) {
       this.tunnel = false;

@@ -1,5 +1,6 @@
 /** A WebSocket: the messages of both ends, and the end of the exchange that it is. */
 
+import { isUtf8 } from 'node:buffer';
 import { WebSocketDirection, type WebSocketHandler, type WebSocketMessage } from '../../protocols/websocket/direction.js';
 import type { Deflate } from '../../protocols/websocket/extension.js';
 import type { HttpEnd, Partial, Role, SslDataEvent, WsMessage } from '../../stream/event.js';
@@ -91,7 +92,9 @@ export class WebSocketExchange {
 
   private partialOf(message: WebSocketMessage): Partial[] {
     const partial: Partial[] = [];
-    if (message.cut) partial.push(this.place.unseen?.cause === 'start' && !this.causes.has('gap') ? 'start' : 'gap');
+    // Text is UTF-8 (RFC 6455, section 8.1). Where the place was looked for, what is not was found in the middle of a frame.
+    const mistaken = this.place.unseen !== undefined && message.opcode === 'text' && !message.coded && !isUtf8(message.payload);
+    if (message.cut || mistaken) partial.push(this.place.unseen?.cause === 'start' && !this.causes.has('gap') ? 'start' : 'gap');
     if (message.limited) partial.push('limit');
     if (message.coded) partial.push('coding');
     if (message.unfinished) partial.push('eof');
