@@ -31,6 +31,20 @@ const HOW = `## How it is measured
 - **Filters**: CPU time, all threads, for a recorded stream that is made from a seed (\`bench/recorded.ts\`): agents' requests
   with JSON bodies, chunked server-sent events, 15 % other sensors' events. Output to /dev/null.
 - **Memory**: \`VmHWM\` of the process, and anonymous memory where it says so.
+- **Guard**: CPU time of connect(2) on a datagram socket, which sends nothing, in the scope and outside; and the time from the
+  rename of a deny-file to the first refusal.
+
+## Bars that are not met, and where the time goes
+
+- **CPU of the sensor for an event**: the C consumer, which does nothing but print the same line from the same ring, takes more
+  than the bar itself where the bar is missed.
+- **Paced pairs**: caches are cold. Empty probes alone are a fifth of what bcc adds; ours add about as much again.
+- **Servers**: while the socket of a session is not known, and for five heartbeats more, the sensor looks at system calls that
+  move bytes. nginx gives OpenSSL its socket, and stays under the bar once a sensor has settled. node and the model server pass
+  memory instead, so that each new connection begins it anew; their rows vary by more than the bar between rounds.
+- **jq** at three times: our own speed against the plain loop is the measure; jq's differs by machine.
+- **Start**: of 0.66 s, Node takes 0.12 to 0.2 s, and the kernel's look at the programs 0.45 s.
+- **RSS**: the runtime itself; docs/decisions/0009.
 `;
 
 const FIGURES = '\n## Figures\n\n';
