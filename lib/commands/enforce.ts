@@ -2,7 +2,8 @@
 import { EnforceSensor } from '../runners/enforce/sensor.js';
 import type { Options, SourceCommand } from '../stream/command.js';
 import { CommandError, EXIT } from '../stream/exit.js';
-import { BUFFER_OPTIONS, listOf, SCOPE_OPTIONS, sensorOptions } from './sensor-options.js';
+import { guardOptions, guardOptionTable } from './guard-options.js';
+import { BUFFER_OPTIONS, SCOPE_OPTIONS } from './sensor-options.js';
 
 export const command: SourceCommand = {
   kind: 'source',
@@ -20,10 +21,7 @@ export const command: SourceCommand = {
       completes: 'file',
       description: 'Refuse everything that this file does not name. A deny-file may take away from it.',
     },
-    { flags: '--audit', type: 'boolean', description: 'Refuse nothing: say what would be.' },
-    { flags: '--loopback', type: 'boolean', description: 'With --allow-file: this machine itself may be reached.' },
-    { flags: '--no-dns', type: 'boolean', description: 'With --allow-file: the resolvers may not be asked either.' },
-    { flags: '--resolver <address...>', type: 'list', description: 'Servers of DNS instead of those of /etc/resolv.conf.' },
+    ...guardOptionTable('--allow-file'),
     ...BUFFER_OPTIONS,
     { flags: '-v, --verbose', type: 'boolean', description: 'Say more on stderr.' },
   ],
@@ -41,16 +39,6 @@ export const command: SourceCommand = {
     const [denyFile, more] = operands;
     if (more !== undefined)
       throw new CommandError(EXIT.usage, `there is a second deny-file, ${more}`, 'Name one; a command to run stands behind --');
-    const sensor = sensorOptions('tracer-enforce', options, args);
-    return new EnforceSensor({
-      ...sensor,
-      alsoNeeded: [...(sensor.alsoNeeded ?? []), 'CAP_LEASE'],
-      ...(denyFile === undefined ? {} : { denyFile }),
-      ...(typeof options.allowFile === 'string' ? { allowFile: options.allowFile } : {}),
-      audit: options.audit === true,
-      loopback: options.loopback === true,
-      dns: options.dns !== false,
-      resolvers: listOf(options.resolver),
-    });
+    return new EnforceSensor(guardOptions('tracer-enforce', options, args, { deny: denyFile, allow: options.allowFile }));
   },
 };

@@ -8,7 +8,8 @@ import { CommandError, EXIT } from '../stream/exit.js';
 import { say } from '../stream/say.js';
 import type { Source } from '../stream/source.js';
 import type { Stage } from '../stream/stage.js';
-import { BUFFER_OPTIONS, listOf, sensorOptions } from './sensor-options.js';
+import { guardOptions, guardOptionTable } from './guard-options.js';
+import { BUFFER_OPTIONS } from './sensor-options.js';
 
 /** What a person beside the command wants to read of a guard. */
 const SAID: ReadonlySet<string> = new Set(['guard_deny', 'guard_audit', 'guard_reload', 'throttle', 'loss']);
@@ -41,10 +42,7 @@ export const command: SourceCommand = {
   options: [
     { flags: '--egress <file>', type: 'string', completes: 'file', description: 'The deny-file: what may not be reached.' },
     { flags: '--allow-egress <file>', type: 'string', completes: 'file', description: 'The allow-file: what alone may be reached.' },
-    { flags: '--audit', type: 'boolean', description: 'Refuse nothing: say what would be.' },
-    { flags: '--loopback', type: 'boolean', description: 'With --allow-egress: this machine itself may be reached.' },
-    { flags: '--no-dns', type: 'boolean', description: 'With --allow-egress: the resolvers may not be asked either.' },
-    { flags: '--resolver <address...>', type: 'list', description: 'Servers of DNS instead of those of /etc/resolv.conf.' },
+    ...guardOptionTable('--allow-egress'),
     { flags: '--gc', type: 'boolean', description: 'End and take away what earlier runs left behind, and do nothing else.' },
     ...BUFFER_OPTIONS,
     { flags: '-v, --verbose', type: 'boolean', description: 'Say more on stderr.' },
@@ -59,22 +57,7 @@ export const command: SourceCommand = {
     if (args.length === 0) throw new CommandError(EXIT.usage, 'there is no command', 'Write tracer-run --egress FILE -- COMMAND');
     if (typeof options.egress !== 'string' && typeof options.allowEgress !== 'string')
       throw new CommandError(EXIT.usage, 'there is no policy', 'Give --egress FILE or --allow-egress FILE');
-    const sensor = sensorOptions('tracer-run', options, args);
-    return ConfineSensor.make({
-      ...sensor,
-      alsoNeeded: [...(sensor.alsoNeeded ?? []), 'CAP_LEASE', 'CAP_DAC_OVERRIDE'],
-      ...(typeof options.egress === 'string' ? { denyFile: options.egress } : {}),
-      ...(typeof options.allowEgress === 'string' ? { allowFile: options.allowEgress } : {}),
-      audit: options.audit === true,
-      loopback: options.loopback === true,
-      dns: options.dns !== false,
-      resolvers: listOf(options.resolver),
-      ...(options.verbose === true ? {} : { say: (sentence: string) => quiet(sentence) }),
-    });
+    const guard = guardOptions('tracer-run', options, args, { deny: options.egress, allow: options.allowEgress });
+    return ConfineSensor.make({ ...guard, alsoNeeded: [...(guard.alsoNeeded ?? []), 'CAP_DAC_OVERRIDE'] });
   },
 };
-
-/** Not what a sensor tells about its start: the command's own words come first. Errors in a policy always. */
-function quiet(sentence: string): void {
-  if (/stays in force|could not be|loss|nobody reads/.test(sentence)) say('tracer-run', sentence);
-}

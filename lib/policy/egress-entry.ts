@@ -1,6 +1,7 @@
 /** One place on the network: `1.2.3.0/24`, `[2001:db8::1]:443/tcp`, `*.example.com:8000-8999`, `provider:openai`, `*:25`. */
 import { isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
+import { ipv6Bytes, MAPPED } from '../match/address.js';
 import { providerNames } from '../match/providers.js';
 import { masked } from './egress-tables.js';
 import type { EgressEntry, Protocol, Target } from './entry.js';
@@ -80,7 +81,7 @@ function readProvider(name: string, offset: number): string {
 function readNet(place: string, offset: number): Target | undefined {
   const slash = place.indexOf('/');
   const host = slash < 0 ? place : place.slice(0, slash);
-  let address = host.includes(':') ? ipv6Bytes(host, offset) : ipv4Bytes(host, offset);
+  let address = host.includes(':') ? checkedIpv6(host, offset) : ipv4Bytes(host, offset);
   if (address === undefined) {
     if (slash >= 0)
       throw new Wrong(
@@ -114,8 +115,6 @@ function readNet(place: string, offset: number): Target | undefined {
   return { kind: 'net', address: network, bits };
 }
 
-export const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
-
 /** Undefined when it is a name. Leading zeros, short and octal forms mean different addresses to different programs. */
 function ipv4Bytes(host: string, offset: number): Buffer | undefined {
   if (!/^[0-9.]+$/.test(host) && !/^(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+))*$/i.test(host)) return undefined;
@@ -125,25 +124,12 @@ function ipv4Bytes(host: string, offset: number): Buffer | undefined {
   return Buffer.from(parts.map(Number));
 }
 
-/** RFC 4291, section 2.2. */
-function ipv6Bytes(host: string, offset: number): Buffer {
+/** A whole one, without a zone. */
+function checkedIpv6(host: string, offset: number): Buffer {
   if (host.includes('%'))
     throw new Wrong(offset + host.indexOf('%'), 'an address with a zone', 'Leave out the zone: the address is meant on every interface');
   if (!isIPv6(host)) throw new Wrong(offset, `"${utf8(host)}" is no IPv6 address`, 'Write it as in 2001:db8::1');
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(host);
-  let text = host;
-  if (dotted !== null) {
-    const [a = 0, b = 0, c = 0, d = 0] = dotted.slice(2).map(Number);
-    text = `${dotted[1]}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
-  }
-  const [left = '', right] = text.split('::');
-  const words = (part: string | undefined): number[] =>
-    part === undefined || part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
-  const [before, after] = [words(left), words(right)];
-  const bytes = Buffer.alloc(16);
-  for (const [i, word] of before.entries()) bytes.writeUInt16BE(word, 2 * i);
-  for (const [i, word] of after.entries()) bytes.writeUInt16BE(word, 16 - 2 * (after.length - i));
-  return bytes;
+  return ipv6Bytes(host);
 }
 
 function printAddress(address: Buffer): string {

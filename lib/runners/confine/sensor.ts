@@ -3,6 +3,7 @@ import type { StoppedCommand } from '../../bpf/index.js';
 import type { Outlet } from '../../stream/source.js';
 import { startStopped } from '../command.js';
 import { type EnforceOptions, EnforceSensor } from '../enforce/sensor.js';
+import type { TaskSnapshot } from '../scope-tables.js';
 import { endCgroup, enterCgroup, makeCgroup } from './cgroup.js';
 
 export class ConfineSensor extends EnforceSensor {
@@ -28,6 +29,12 @@ export class ConfineSensor extends EnforceSensor {
     const started = startStopped(command, { ownStdout: true, confine: true });
     enterCgroup(this.#cgroup, started.pid);
     return started;
+  }
+
+  /** The command's own words come first. */
+  protected override introduce(tasks: readonly TaskSnapshot[]): void {
+    if (this.verbose) super.introduce(tasks);
+    else this.giveUpCapabilities();
   }
 
   override async run(outlet: Outlet): Promise<number> {

@@ -1,12 +1,13 @@
 /** Records of the guard into events. */
 import { GuardOperation, RecExec, RecExit, RecGuard, RecGuardName, RecStamp, RecType } from '../../bpf/records.gen.js';
+import { ipv6 } from '../../protocols/dns.js';
 import type { GuardRule } from '../../stream/event.js';
 import { textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
 import { factsOf, splitAtNul } from '../proc.js';
 import { KnownProcess, ProcessTable } from '../processes.js';
 import type { ListName } from './kernel-policy.js';
-import { AddressNames, printAddress } from './names.js';
+import { AddressNames } from './names.js';
 
 const NO_ENTRY = 0xffffffff;
 const OPERATIONS: Readonly<Record<number, string>> = {
@@ -78,7 +79,7 @@ export class GuardEvents {
     this.records++;
     const { exe } = process.facts ?? {};
     const address = Buffer.from(record.address);
-    const host = printAddress(address);
+    const host = ipv6(address);
     const protocol = PROTOCOLS[record.protocol] ?? (record.protocol === 0 ? undefined : String(record.protocol));
     const place = record.port === 0 ? host : host.includes(':') ? `[${host}]:${record.port}` : `${host}:${record.port}`;
     const name = this.names.of(address);

@@ -1,30 +1,12 @@
 /** Which names an address was given for: by answers of DNS to the watched processes, and by our own resolver. */
 import { lookup } from 'node:dns/promises';
-import { ipv4, ipv6 } from '../../protocols/dns.js';
+import { addressBytes } from '../../match/address.js';
 
 const MOST_ADDRESSES = 32_768;
 const NAMES_OF_ONE = 16;
 /** Names of entries are looked up anew so often, so that a deny-list holds before anybody asks. */
 const RESOLVE_MS = 60_000;
 const AT_ONCE = 8;
-
-/** 16 bytes, IPv4 mapped. */
-export function addressBytes(address: string): Buffer {
-  if (!address.includes(':'))
-    return Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), Buffer.from(address.split('.').map(Number))]);
-  const [left = '', right] = (address.split('%')[0] as string).split('::');
-  const words = (part: string | undefined): number[] =>
-    part === undefined || part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
-  const bytes = Buffer.alloc(16);
-  const after = words(right);
-  for (const [i, word] of words(left).entries()) bytes.writeUInt16BE(word, 2 * i);
-  for (const [i, word] of after.entries()) bytes.writeUInt16BE(word, 16 - 2 * (after.length - i));
-  return bytes;
-}
-
-export function printAddress(bytes: Buffer): string {
-  return bytes.subarray(0, 12).equals(addressBytes('0.0.0.0').subarray(0, 12)) ? ipv4(bytes, 12) : ipv6(bytes);
-}
 
 export class AddressNames {
   readonly byAddress = new Map<string, Set<string>>();

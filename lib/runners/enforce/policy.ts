@@ -22,11 +22,6 @@ interface List {
   tables: EgressTables;
 }
 
-/** What the guard lets pass besides its allow-file: an entry of no file. */
-export interface Implied {
-  entries: readonly EgressEntry[];
-}
-
 /** Numbers of entries by their text: an edit elsewhere in the file changes none. */
 class EntryIds {
   #ids = new Map<string, number>();
@@ -68,6 +63,7 @@ class Refused extends Error {
 export interface PolicyOptions {
   deny: string | undefined;
   allow: string | undefined;
+  /** What passes besides the allow-file: entries of no file. */
   implied: readonly EgressEntry[];
   /** Puts it in force. */
   apply(compiled: Compiled): void;

@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { BpfError, BpfObject } from '../../bpf/index.js';
 import { Counter } from '../../bpf/records.gen.js';
+import { addressBytes } from '../../match/address.js';
 import { masked } from '../../policy/egress-tables.js';
 import type { EgressEntry } from '../../policy/entry.js';
 import type { Probe } from '../../stream/event.js';
@@ -15,7 +16,7 @@ import type { TaskSnapshot } from '../scope-tables.js';
 import { bootNow, Sensor, type SensorOptions } from '../sensor.js';
 import { GuardEvents } from './events.js';
 import { KernelPolicy } from './kernel-policy.js';
-import { addressBytes, Resolver } from './names.js';
+import { Resolver } from './names.js';
 import { EgressPolicy } from './policy.js';
 
 export interface EnforceOptions extends SensorOptions {
