@@ -5,8 +5,9 @@
 import type { SharedText } from '../bpf/record-lines.js';
 import { RecHead } from '../bpf/records.gen.js';
 import type { Who } from '../stream/event.js';
+import { textListField } from '../stream/payload.js';
 import type { Announcer, Emitter } from './emitter.js';
-import { factsOf, type ProcessFacts } from './proc.js';
+import { factsOf, type ProcessFacts, splitAtNul } from './proc.js';
 import { sameWho, whoBytes, whoOf } from './who.js';
 
 /** Who a record is of, made once for all records whose heads say the same. */
@@ -135,6 +136,14 @@ export class ProcessTable<P extends KnownProcess> implements Announcer {
     process.threads ??= new Map([[former.who.tid ?? 0, former]]);
     if (process.threads.size >= THREADS_KNOWN) process.threads.clear();
     process.threads.set(tid, process.who);
+  }
+
+  /** It runs another program now. `args`: what the kernel saw of its arguments, for one that has ended already. */
+  runsAnother(process: P, args: Buffer): void {
+    process.announced = false;
+    process.facts = this.announces ? factsOf(process.pid) : {};
+    if (process.facts.args === undefined && process.facts.args_b64 === undefined)
+      process.facts = { ...process.facts, ...textListField('args', splitAtNul(Buffer.from(args))) };
   }
 
   /** A process that was there when the sensor started, by the record of the task iterator. */

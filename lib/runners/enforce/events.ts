@@ -2,9 +2,7 @@
 import { GuardOperation, RecExec, RecExit, RecGuard, RecGuardName, RecStamp, RecType } from '../../bpf/records.gen.js';
 import { ipv6 } from '../../protocols/dns.js';
 import type { GuardRule } from '../../stream/event.js';
-import { textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
-import { factsOf, splitAtNul } from '../proc.js';
 import { KnownProcess, ProcessTable } from '../processes.js';
 import type { ListName } from './kernel-policy.js';
 import { AddressNames } from './names.js';
@@ -58,10 +56,7 @@ export class GuardEvents {
   #onExec(bytes: Buffer, view: DataView, at: number, ts: number): void {
     const process = this.processes.of(bytes, view, at, ts);
     const record = this.#exec.at(bytes, view, at);
-    process.announced = false;
-    process.facts = factsOf(process.pid);
-    if (process.facts.args === undefined && process.facts.args_b64 === undefined)
-      process.facts = { ...process.facts, ...textListField('args', splitAtNul(Buffer.from(record.args(record.len)))) };
+    this.processes.runsAnother(process, record.args(record.len));
   }
 
   #onName(bytes: Buffer, view: DataView, at: number): void {

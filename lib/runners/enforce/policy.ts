@@ -125,7 +125,7 @@ export class EgressPolicy {
       const others = entries.length - egress.length;
       const inexact = tables.inexact.map((entry) => egress[entry]?.text).join(', ');
       return (
-        `${name}s what ${path} names: ${egress.length} ${egress.length === 1 ? 'entry' : 'entries'}` +
+        `${name === 'deny' ? 'denies' : 'allows'} what ${path} names: ${egress.length} ${egress.length === 1 ? 'entry' : 'entries'}` +
         (others === 0 ? '' : `, and ${others} about files, which this guard does not obey`) +
         (inexact === '' ? '' : `; of ${inexact} not those hosts whose names have a * inside a label`)
       );

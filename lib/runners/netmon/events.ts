@@ -1,9 +1,7 @@
 /** Records into events: sockets at their outcome, DNS, hellos; and names of peers that DNS told of. */
 import { NetState, RecExec, RecExit, RecStamp, RecType } from '../../bpf/records.gen.js';
 import { readDns } from '../../protocols/dns.js';
-import { textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
-import { factsOf, splitAtNul } from '../proc.js';
 import { KnownProcess, ProcessTable, type WhoSaid } from '../processes.js';
 import { sameWho, whoBytes, whoOf } from '../who.js';
 import { Names } from './names.js';
@@ -92,11 +90,7 @@ export class NetEvents {
   #onExec(bytes: Buffer, view: DataView, at: number, ts: number): void {
     const process = this.processes.of(bytes, view, at, ts);
     const record = this.#exec.at(bytes, view, at);
-    process.announced = false;
-    process.facts = this.processes.announces ? factsOf(process.pid) : {};
-    // It has ended already: what the kernel saw of its arguments.
-    if (process.facts.args === undefined && process.facts.args_b64 === undefined)
-      process.facts = { ...process.facts, ...textListField('args', splitAtNul(Buffer.from(record.args(record.len)))) };
+    this.processes.runsAnother(process, record.args(record.len));
   }
 
   /** False when an event of it was dropped. */

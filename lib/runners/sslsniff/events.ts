@@ -16,9 +16,7 @@ import {
   TlsLibrary,
 } from '../../bpf/records.gen.js';
 import type { Library, Role } from '../../stream/event.js';
-import { textListField } from '../../stream/payload.js';
 import type { Emitter } from '../emitter.js';
-import { factsOf, splitAtNul } from '../proc.js';
 import { ProcessTable } from '../processes.js';
 import { DataPrinter } from './data-printer.js';
 import { LIBRARY_NAMES } from './functions.js';
@@ -376,12 +374,7 @@ export class SslEvents {
     process.blindSaid = false;
     process.files.clear();
     process.unreadable.clear();
-    process.announced = false;
-    process.facts = this.processes.announces ? factsOf(process.pid) : {};
-    if (process.facts.args === undefined && process.facts.args_b64 === undefined) {
-      // It has ended already: what the kernel saw of its arguments.
-      process.facts = { ...process.facts, ...textListField('args', splitAtNul(Buffer.from(record.args(record.len)))) };
-    }
+    this.processes.runsAnother(process, record.args(record.len));
     this.#watcher.changed(process, 'exec');
   }
 
